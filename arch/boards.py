@@ -1,0 +1,106 @@
+"""Boards as far as the compiler needs them: which geometries their parts hold. Pins, clocks and builds live in ``spikeloom.boards``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from spikeloom.arch.config import ChipConfig, CoreConfig
+from spikeloom.arch.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class BoardGeometry:
+    """A board's default geometries.
+
+    Parameters
+    ----------
+    name : str
+        Name in commands.
+    title : str
+        Maker's name of the board, and its part.
+    fabric : str
+        Key of ``spikeloom.hdl.fabric.FABRICS``.
+    cores : dict of int to CoreConfig
+        Default core by weight bits; the first one is the board's default.
+    """
+
+    name: str
+    title: str
+    fabric: str
+    cores: Mapping[int, CoreConfig]
+
+    def chip(self, weight_bits: int | None = None) -> ChipConfig:
+        """The default chip for a weight width.
+
+        Raises
+        ------
+        ConfigError
+            If the board has no geometry of that width.
+        """
+        bits = next(iter(self.cores)) if weight_bits is None else weight_bits
+        if bits not in self.cores:
+            widths = " or ".join(str(width) for width in self.cores)
+            raise ConfigError(f"{self.name} has no geometry with {bits}-bit weights; choose {widths}")
+        return ChipConfig(core=self.cores[bits])
+
+
+#: UP5K: 30 block RAMs of 4 kbit and four of 256 kbit for the weights, which give 64 bits per cycle.
+_ICEBREAKER = BoardGeometry(
+    name="icebreaker",
+    title="1BitSquared iCEBreaker (iCE40UP5K)",
+    fabric="ice40-up",
+    cores={
+        8: CoreConfig(
+            axons=1024,
+            neurons=256,
+            weight_bits=8,
+            lanes=8,
+            weight_words=16384,
+            state_bits=22,
+            accumulator_bits=16,
+            refractory_bits=4,
+            bias_bits=16,
+            levels=4,
+        ),
+        4: CoreConfig(
+            axons=512,
+            neurons=256,
+            weight_bits=4,
+            lanes=16,
+            weight_words=16384,
+            state_bits=22,
+            accumulator_bits=12,
+            refractory_bits=4,
+            bias_bits=16,
+            levels=4,
+        ),
+    },
+)
+
+#: LFE5U-85F: 208 block RAMs of 18 kbit.
+_ULX3S = BoardGeometry(
+    name="ulx3s",
+    title="Radiona ULX3S (ECP5 LFE5U-85F)",
+    fabric="ecp5",
+    cores={
+        8: CoreConfig(axons=2048, neurons=1024, weight_bits=8, lanes=32, weight_words=8192, destinations=2048),
+        4: CoreConfig(axons=2048, neurons=1024, weight_bits=4, lanes=64, weight_words=8192, destinations=2048),
+    },
+)
+
+BOARDS = {board.name: board for board in (_ICEBREAKER, _ULX3S)}
+
+
+def board_geometry(name: str) -> BoardGeometry:
+    """The board of that name.
+
+    Raises
+    ------
+    ConfigError
+        If there is none; the message lists the names.
+    """
+    try:
+        return BOARDS[name]
+    except KeyError:
+        raise ConfigError(f"no board is called {name!r}; there are {', '.join(BOARDS)}") from None

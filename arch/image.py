@@ -1,0 +1,225 @@
+"""What a chip is loaded with: memory contents, and which axons and neurons belong to which input, output and population.
+
+``spikeloom.network.image`` adds the file format; drivers and the golden model need only what stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from spikeloom.arch.config import MAX_DELAY, RETENTION_FRACTION, ChipConfig, CoreConfig
+from spikeloom.arch.errors import ImageError
+from spikeloom.arch.layout import IntArray, WordArray
+from spikeloom.arch.memory_map import Destination, Reset, regions
+
+
+@dataclass(frozen=True, slots=True)
+class PopulationMap:
+    """Where a population lives.
+
+    Parameters
+    ----------
+    name : str
+        Label of the population.
+    core : int
+        Core number.
+    first, size : int
+        Its neurons are ``first`` to ``first + size - 1`` of the core.
+    level : int
+        Its neurons are this many ticks behind the input (its layer's depth).
+    """
+
+    name: str
+    core: int
+    first: int
+    size: int
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortMap:
+    """A named range of the input or output columns of a spike array: columns ``first`` to ``first + size - 1``."""
+
+    name: str
+    first: int
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadableImage:
+    """Memory contents of a chip, with the maps needed to feed and read it.
+
+    Parameters
+    ----------
+    config : ChipConfig
+        The geometry it was made for.
+    memories : tuple of dict of uint32 array ``[depth, slices]``
+        Per core, the packed words of each region that an image holds.
+    inputs, outputs : tuple of PortMap
+        Named ranges of the input and output columns.
+    input_index, input_axon, input_offset : int64 arrays of one length
+        A spike in input column ``input_index[k]`` at step t is an event for axon ``input_axon[k]``, due at tick
+        ``t + input_offset[k]``.
+    output_shift : int64 array ``[outputs]``
+        Output column o at step t is the output event number o of tick ``t + output_shift[o]``.
+    populations : tuple of PopulationMap
+        Where each population lives.
+    board : str
+        Board name, or empty.
+    notes : dict
+        Plain data about how the image was made (quantisation report); ignored by chips.
+    """
+
+    config: ChipConfig
+    memories: tuple[Mapping[str, WordArray], ...]
+    inputs: tuple[PortMap, ...]
+    outputs: tuple[PortMap, ...]
+    input_index: IntArray
+    input_axon: IntArray
+    input_offset: IntArray
+    output_shift: IntArray
+    populations: tuple[PopulationMap, ...] = ()
+    board: str = ""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._check_ports()
+        for core, memory in enumerate(self.memories):
+            self._check_core(core, self.config.core, memory)
+
+    @property
+    def input_size(self) -> int:
+        """Columns of an input spike array."""
+        return sum(port.size for port in self.inputs)
+
+    @property
+    def output_size(self) -> int:
+        """Columns of an output spike array."""
+        return sum(port.size for port in self.outputs)
+
+    @property
+    def drain(self) -> int:
+        """Ticks after the last input step until the last output has come."""
+        return int(self.output_shift.max(initial=0))
+
+    def population(self, name: str) -> PopulationMap:
+        """The population of that name.
+
+        Raises
+        ------
+        ImageError
+            If there is none; the message lists the names.
+        """
+        for population in self.populations:
+            if population.name == name:
+                return population
+        raise ImageError(f"no population {name!r}; the image has {[p.name for p in self.populations]}")
+
+    # Checks --------------------------------------------------------------------------------------------------------
+
+    def _check_ports(self) -> None:
+        core = self.config.core
+        if len(self.memories) != 1:
+            raise ImageError(f"the image holds {len(self.memories)} cores; the chip has 1")
+        lengths = {len(self.input_index), len(self.input_axon), len(self.input_offset)}
+        if len(lengths) != 1:
+            raise ImageError("the input map is inconsistent: its three columns differ in length")
+        for name, values, limit in (
+            ("input column", self.input_index, self.input_size),
+            ("input axon", self.input_axon, core.axons),
+            ("input offset", self.input_offset, 1 << 16),
+            ("output shift", self.output_shift, 1 << 16),
+        ):
+            if len(values) and (values.min() < 0 or values.max() >= limit):
+                raise ImageError(f"the image names {name} {int(values.max())}; the limit is {limit - 1}")
+        if len(self.output_shift) != self.output_size:
+            raise ImageError(f"{len(self.output_shift)} output shifts for {self.output_size} outputs")
+        for population in self.populations:
+            if population.first < 0 or population.size < 1 or population.first + population.size > core.neurons:
+                raise ImageError(f"population {population.name!r} lies outside the {core.neurons} neurons of the core")
+
+    def _check_core(self, number: int, core: CoreConfig, memory: Mapping[str, WordArray]) -> None:
+        table = {name: region for name, region in regions(core).items() if region.in_image}
+        if set(memory) != set(table):
+            raise ImageError(f"core {number}: the image holds {sorted(memory)}; the geometry needs {sorted(table)}")
+        for name, region in table.items():
+            words = memory[name]
+            if words.shape != (region.depth, region.layout.slices) or words.dtype != np.uint32:
+                raise ImageError(
+                    f"core {number}, {name}: {words.dtype} array of shape {list(words.shape)}; "
+                    f"the geometry needs uint32 of shape {[region.depth, region.layout.slices]}"
+                )
+        unpacked = {name: region.layout.unpack(memory[name]) for name, region in table.items()}
+        last = unpacked["control"]["last"]
+        wrong = (last >= core.neurons) | ((last + 1) % core.pipelines != 0)
+        if wrong.any():
+            raise ImageError(
+                f"core {number}: the last neuron to update is {int(last[wrong][0])}; it must be below {core.neurons} "
+                f"and one less than a multiple of {core.pipelines}"
+            )
+        if (np.diff(last) < 0).any():
+            raise ImageError(f"core {number}: neurons that take part in one tick are left out in a later one")
+        self._check_rows(number, core, unpacked["rows"], unpacked["weights"]["weight"].reshape(core.words, core.lanes))
+        self._check_routes(number, core, unpacked["route_index"], unpacked["routes"])
+        leak, firing = unpacked["leak"], unpacked["firing"]
+        highest = int(leak["retention"].max())
+        if highest > 1 << RETENTION_FRACTION:
+            raise ImageError(f"core {number}: retention {highest} is above {1 << RETENTION_FRACTION} (1.0)")
+        relative = leak.get("reset_mode", np.zeros(core.parameter_sets)) == Reset.RELATIVE
+        if (relative & ((firing["reset"] > 0) | (firing["threshold"] < 0))).any():
+            raise ImageError(
+                f"core {number}: a relative reset must be 0 or negative, and its threshold 0 or positive; "
+                "otherwise the potential could leave its range"
+            )
+
+    @staticmethod
+    def _check_rows(number: int, core: CoreConfig, rows: dict[str, IntArray], weights: IntArray) -> None:
+        base, start = rows["base"], rows["start"]
+        length = np.maximum(rows["last"] - start + 1, 0)
+        used = length > 0
+        for name, end, limit in (
+            ("weight word", base + length, core.words),
+            ("neuron word", start + length, core.neuron_words),
+        ):
+            if used.any() and end[used].max() > limit:
+                axon = int(np.flatnonzero(used & (end > limit))[0])
+                raise ImageError(f"core {number}: the row of axon {axon} ends at {name} {int(end[axon])} of {limit}")
+        # The sums of all positive and of all negative weights bound every sum that can occur.
+        bounds = np.zeros((2, core.neuron_words, core.lanes), np.int64)
+        positive, negative = np.maximum(weights, 0), np.minimum(weights, 0)
+        for step in range(int(length.max(initial=0))):
+            active = np.flatnonzero(length > step)
+            np.add.at(bounds[0], start[active] + step, positive[base[active] + step])
+            np.add.at(bounds[1], start[active] + step, negative[base[active] + step])
+        high = (1 << (core.sum_bits - 1)) - 1
+        if bounds[0].max() > high or -bounds[1].min() > high + 1:
+            word, lane = np.argwhere((bounds[0] > high) | (bounds[1] < -high - 1))[0]
+            raise ImageError(
+                f"core {number}, neuron {word * core.lanes + lane}: its weights could sum to "
+                f"{bounds[1, word, lane]}..{bounds[0, word, lane]}, beyond the {core.sum_bits}-bit accumulator; "
+                "use a geometry with a wider accumulator or smaller weights"
+            )
+
+    def _check_routes(self, number: int, core: CoreConfig, index: dict[str, IntArray], routes: dict[str, IntArray]) -> None:
+        end = index["first"] + index["count"]
+        used = index["count"] > 0
+        if used.any() and end[used].max() > core.routes:
+            neuron = int(np.flatnonzero(used & (end > core.routes))[0])
+            raise ImageError(f"core {number}: the destinations of neuron {neuron} end at {end[neuron]} of {core.routes}")
+        covered = np.zeros(core.routes + 1, np.int64)
+        np.add.at(covered, index["first"][used], 1)
+        np.add.at(covered, end[used], -1)
+        reached = np.cumsum(covered)[:-1] > 0
+        for entry in np.flatnonzero(reached):
+            kind, delay, target = (int(routes[name][entry]) for name in ("kind", "delay", "target"))
+            if kind == Destination.AXON and (target >= core.axons or not 1 <= delay <= MAX_DELAY):
+                raise ImageError(
+                    f"core {number}, destination {entry}: axon {target} after {delay} ticks; "
+                    f"the core has {core.axons} axons and delays of 1 to {MAX_DELAY}"
+                )
+            if kind == Destination.OUTPUT and target >= self.output_size:
+                raise ImageError(f"core {number}, destination {entry}: output {target} of {self.output_size}")

@@ -1,0 +1,42 @@
+"""Train a 64-48-10 network on scikit-learn's handwritten digits and write ``digits.nir`` and the test samples.
+
+    python examples/digits/train.py
+
+Data: "Optical recognition of handwritten digits", E. Alpaydin and C. Kaynak, UCI machine learning repository (CC BY 4.0), 1,797 images
+of 8 x 8 pixels with values 0 to 16, as scikit-learn ships them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from spikeloom.examples.training import accuracy, export, fit, make_network, shifted
+from spikeloom.network.encode import phase
+
+HERE = Path(__file__).parent
+TICKS = 16
+FULL_SCALE = 16
+SEED = 1
+
+
+def main() -> None:
+    """Train, test, export."""
+    torch.manual_seed(SEED)
+    data = load_digits()
+    images, labels = data.data.astype(np.uint8), data.target.astype(np.uint8)
+    train_x, test_x, train_y, test_y = train_test_split(images, labels, test_size=360, stratify=labels, random_state=SEED)
+    network = make_network([64, 48, 10], beta=0.9)
+    spikes = phase(train_x, TICKS, FULL_SCALE)
+    fit(network, spikes, train_y, epochs=150, batch=64, rate=3e-3, seed=SEED, augment=shifted)
+    print(f"test accuracy {100 * accuracy(network, phase(test_x, TICKS, FULL_SCALE), test_y):.2f} % on {len(test_x)} images")
+    export(network, 64, HERE / "digits.nir")
+    np.savez_compressed(HERE / "digits_test.npz", images=test_x, labels=test_y)
+
+
+if __name__ == "__main__":
+    main()

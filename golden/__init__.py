@@ -1,0 +1,1 @@
+"""The golden model: plain numpy integers that define the behaviour of every block, bit for bit."""

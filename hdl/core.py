@@ -1,0 +1,270 @@
+"""One neuromorphic core: the order of a tick, and the loading bus. Described in ``docs/core.md``."""
+
+from __future__ import annotations
+
+import functools
+import operator
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from spikeloom.arch.config import BUS_WORD_BITS, DELAY_BITS, DELAY_SLOTS, CoreConfig, bits_for
+from spikeloom.arch.memory_map import (
+    CORE_ADDRESS_BITS,
+    REGION_SHIFT,
+    RegionId,
+    regions,
+    target_bits,
+)
+from spikeloom.arch.registers import Status
+from spikeloom.hdl.counters import Counters
+from spikeloom.hdl.crossbar import Crossbar
+from spikeloom.hdl.emitter import Emitter
+from spikeloom.hdl.fabric import GENERIC, Fabric
+from spikeloom.hdl.ram import BankedRam
+from spikeloom.hdl.scheduler import Event, Scheduler
+from spikeloom.hdl.update import Update
+
+#: A request on the loading bus.
+BusRequest = data.StructLayout({"address": CORE_ADDRESS_BITS, "write": 1, "data": BUS_WORD_BITS})
+#: The answer to every request, in order; ``status`` is ``spikeloom.arch.registers.Status``.
+BusResponse = data.StructLayout({"status": 2, "data": BUS_WORD_BITS})
+
+
+class Phase(enum.Enum, shape=3):
+    """What the core does."""
+
+    #: Setting state, pending events, sums and counters to zero.
+    CLEAR = 0
+    #: Waiting for ``tick``, ``clear`` or the bus.
+    IDLE = 1
+    #: First cycle of a tick.
+    START = 2
+    #: Adding the rows of the active axons.
+    INTEGRATE = 3
+    #: Updating the neurons, and sending their spikes.
+    UPDATE = 4
+
+
+class Core(wiring.Component):
+    """Axons, crossbar, neurons and destinations of one core.
+
+    Parameters
+    ----------
+    config : CoreConfig
+        Geometry.
+    fabric : Fabric
+        Target.
+
+    Members
+    -------
+    tick : In(1)
+        Run one tick; taken in a cycle in which ``idle`` is high.
+    clear : In(1)
+        Return to the initial state; taken in a cycle in which ``idle`` is high, before ``tick``.
+    idle : Out(1)
+        Nothing is under way. After ``tick`` it falls in the next cycle and rises when the tick is complete.
+    events : In(stream of Event)
+        Events from outside, at any time but during ``CLEAR``. ``delay`` counts from the tick that runs, or that ran last: 1 is the next
+        tick.
+    outputs : Out(stream of output numbers)
+        Outputs of the tick that runs. The tick does not end before all have been taken.
+    request : In(stream of BusRequest)
+        Accesses to the memories. Taken only while ``idle`` is high, so they wait while a tick runs.
+    response : Out(stream of BusResponse)
+        One answer per request.
+    """
+
+    def __init__(self, *, config: CoreConfig, fabric: Fabric = GENERIC) -> None:
+        self.config, self.fabric = config, fabric
+        super().__init__(
+            {
+                "tick": In(1),
+                "clear": In(1),
+                "idle": Out(1),
+                "events": In(stream.Signature(Event)),
+                "outputs": Out(stream.Signature(target_bits(config))),
+                "request": In(stream.Signature(BusRequest)),
+                "response": Out(stream.Signature(BusResponse)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, fabric = self.config, self.fabric
+        scheduler = Scheduler(config=config, fabric=fabric)
+        crossbar = Crossbar(config=config, fabric=fabric)
+        update = Update(config=config, fabric=fabric, sum_latency=crossbar.sum_latency)
+        emitter = Emitter(config=config, fabric=fabric)
+        m.submodules.scheduler = scheduler
+        m.submodules.crossbar = crossbar
+        m.submodules.update = update
+        m.submodules.emitter = emitter
+        connect(m, scheduler.axons, crossbar.axons)
+        connect(m, emitter.events, scheduler.internal)
+        connect(m, emitter.outputs, flipped(self.outputs))
+        m.d.comb += [
+            crossbar.read.eq(update.read),
+            crossbar.word.eq(update.word),
+            crossbar.select.eq(update.select),
+            update.sums.eq(crossbar.sums),
+            emitter.start.eq(scheduler.start),
+            emitter.spikes.eq(update.spikes),
+            emitter.valid.eq(update.valid),
+            emitter.last.eq(update.last),
+        ]
+
+        # Order of a tick.
+        phase = Signal(Phase, init=Phase.CLEAR)
+        slot = Signal(DELAY_BITS, init=DELAY_SLOTS - 1)
+        control = BankedRam(width=bits_for(config.neurons), depth=config.levels, readback=config.readback, fabric=fabric)
+        m.submodules.control = control
+        age = Signal(range(config.levels))
+        last_neuron = Signal(bits_for(config.neurons))
+        with m.If(control.bus.write & control.bus.select & (control.bus.index == config.levels - 1)):
+            m.d.sync += last_neuron.eq(control.bus.data)
+        bus_busy = Signal()
+        clear_depth = max(scheduler.depth, update.rows, config.neuron_words)
+        clear_index = Signal(range(clear_depth))
+        clearing = phase == Phase.CLEAR
+        # Registered, because they come from everywhere and would be the longest paths; each costs a cycle per tick.
+        was_integrating, was_updating = Signal(), Signal()
+        m.d.sync += [
+            was_integrating.eq(scheduler.start | ~scheduler.done | crossbar.busy),
+            was_updating.eq(update.start | update.busy | emitter.busy | ~scheduler.quiet),
+        ]
+        m.d.comb += self.idle.eq((phase == Phase.IDLE) & ~bus_busy)
+        with m.Switch(phase):
+            with m.Case(Phase.CLEAR):
+                m.d.sync += [clear_index.eq(clear_index + 1), slot.eq(DELAY_SLOTS - 1), age.eq(0)]
+                with m.If(clear_index == clear_depth - 1):
+                    m.d.sync += [clear_index.eq(0), phase.eq(Phase.IDLE)]
+            with m.Case(Phase.IDLE):
+                with m.If(self.idle & self.clear):
+                    m.d.sync += phase.eq(Phase.CLEAR)
+                with m.Elif(self.idle & self.tick):
+                    m.d.sync += [phase.eq(Phase.START), slot.eq(slot + 1)]
+            with m.Case(Phase.START):
+                m.d.sync += phase.eq(Phase.INTEGRATE)
+                with m.If(age != config.levels - 1):
+                    m.d.sync += age.eq(age + 1)
+            with m.Case(Phase.INTEGRATE):
+                with m.If(~was_integrating):
+                    m.d.comb += update.start.eq(1)
+                    m.d.sync += phase.eq(Phase.UPDATE)
+            with m.Case(Phase.UPDATE):
+                with m.If(~was_updating):
+                    m.d.sync += phase.eq(Phase.IDLE)
+        m.d.comb += [
+            control.read_address.eq(age),
+            control.read_enable.eq(phase == Phase.START),
+            update.last_neuron.eq(last_neuron),
+            update.last_started.eq(control.read_data),
+            update.clear.eq(clearing),
+            update.clear_index.eq(clear_index),
+            scheduler.slot.eq(slot),
+            scheduler.start.eq(phase == Phase.START),
+            scheduler.clear.eq(clearing),
+            scheduler.clear_index.eq(clear_index),
+            scheduler.external.valid.eq(self.events.valid & ~clearing & ~bus_busy),
+            scheduler.external.payload.eq(self.events.payload),
+            self.events.ready.eq(scheduler.external.ready & ~clearing & ~bus_busy),
+        ]
+
+        counters = Counters(spike_bits=bits_for(config.pipelines + 1)) if config.counters else None
+        if counters is not None:
+            m.submodules.counters = counters
+            m.d.comb += [
+                counters.ticks.eq(phase == Phase.START),
+                counters.cycles.eq((phase != Phase.IDLE) & ~clearing),
+                counters.events.eq(crossbar.event),
+                counters.row_words.eq(crossbar.row_word),
+                counters.spikes.eq(sum((update.spikes[i] for i in range(config.pipelines)), Const(0))),
+                counters.merged.eq(scheduler.merged),
+                counters.dropped.eq(scheduler.dropped),
+                counters.clear.eq(clearing),
+            ]
+
+        # An access must not meet an event on its way to the delay memory.
+        may_access = (phase == Phase.IDLE) & ~self.tick & ~self.clear & scheduler.quiet & ~self.events.valid
+        buses = {
+            RegionId.WEIGHTS: crossbar.weight_bus,
+            RegionId.ROWS: crossbar.row_bus,
+            RegionId.LEAK: update.leak_bus,
+            RegionId.FIRING: update.firing_bus,
+            RegionId.STATE: update.state_bus,
+            RegionId.DELAYS: scheduler.bus,
+            RegionId.ROUTE_INDEX: emitter.index_bus,
+            RegionId.ROUTES: emitter.route_bus,
+            RegionId.CONTROL: control.bus,
+        }
+        if config.bias_bits:
+            buses[RegionId.BIAS] = update.bias_bus
+        self._add_bus(m, buses, counters, bus_busy, may_access)
+        return m
+
+    def _add_bus(
+        self,
+        m: Module,
+        buses: dict[RegionId, wiring.PureInterface],
+        counters: Counters | None,
+        bus_busy: Signal,
+        may_access: Value,
+    ) -> None:
+        """Loading bus: the address in one cycle, the data three cycles later, then the response."""
+        table = {region.id: region for region in regions(self.config).values()}
+        begin, access, capture, respond = Signal(), Signal(), Signal(), Signal()
+        settling = Signal(2)
+        address, write, word = self.request.payload.address, self.request.payload.write, self.request.payload.data
+        region, offset = address[REGION_SHIFT:], address[:REGION_SHIFT]
+        known = Signal()
+        read_data = Signal(BUS_WORD_BITS)
+        m.d.comb += begin.eq(may_access & self.request.valid & ~bus_busy)
+        m.d.sync += [
+            access.eq(begin),
+            settling.eq(Cat(access, settling[0])),
+            capture.eq(settling[1]),
+        ]
+        with m.If(capture):
+            m.d.sync += [
+                respond.eq(1),
+                self.response.payload.status.eq(Mux(known, Status.OK, Status.BAD_ADDRESS)),
+                self.response.payload.data.eq(read_data),
+            ]
+        with m.Elif(self.response.ready):
+            m.d.sync += respond.eq(0)
+        m.d.comb += [
+            bus_busy.eq(access | settling.any() | capture | respond),
+            self.request.ready.eq(capture),
+            self.response.valid.eq(respond),
+        ]
+        # Each source gives zero unless it is selected, so the answer is the OR of all.
+        sources = []
+        selects = {}
+        for number, memory in table.items():
+            select = Signal(name=f"select_{memory.name}")
+            used_bits = (memory.stride - 1).bit_length() + bits_for(memory.depth)
+            may_read = self.config.readback or number == RegionId.COUNTERS
+            allowed = Mux(write, memory.in_image, may_read)
+            hit = (region == number) & (offset[used_bits:] == 0) & allowed
+            with m.If(begin):
+                m.d.sync += select.eq(hit)
+            with m.Elif(capture):
+                m.d.sync += select.eq(0)
+            selects[number] = select
+        m.d.comb += known.eq(Cat(selects.values()).any())
+        for number, bus in buses.items():
+            slice_bits = (table[number].stride - 1).bit_length()
+            m.d.comb += [
+                bus.select.eq(selects[number]),
+                bus.write.eq(access & write),
+                bus.data.eq(word),
+                bus.slice.eq(offset[:slice_bits]),
+                bus.index.eq(offset[slice_bits:]),
+            ]
+            sources.append(bus.read_data)
+        if counters is not None:
+            m.d.comb += [counters.index.eq(offset), counters.select.eq(selects[RegionId.COUNTERS])]
+            sources.append(counters.value)
+        m.d.comb += read_data.eq(functools.reduce(operator.or_, sources))

@@ -1,0 +1,248 @@
+"""Crossbar: reads the row of each active axon and adds its weights to the neurons' sums. Described in ``docs/crossbar.md``."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from spikeloom.arch.config import CoreConfig, bits_for
+from spikeloom.arch.memory_map import row_layout, weight_layout
+from spikeloom.hdl.fabric import Fabric
+from spikeloom.hdl.layouts import struct_of
+from spikeloom.hdl.ram import BankedRam, Ram, bus_port
+
+
+class Crossbar(wiring.Component):
+    """One weight word, that is ``lanes`` synaptic operations, per cycle.
+
+    Parameters
+    ----------
+    config : CoreConfig
+        Geometry.
+    fabric : Fabric
+        Target.
+
+    Attributes
+    ----------
+    sum_latency : int
+        Cycles from ``read`` and ``select`` to ``sums``, 1 to 3.
+
+    Members
+    -------
+    axons : In(stream of axon numbers)
+        Active axons.
+    busy : Out(1)
+        A row is waiting or being added. Low from the cycle in which all sums can be read.
+    read : In(1)
+        Fetch the sums of neuron word ``word``, and set them to zero. Only while not ``busy``.
+    word : In(range(neuron_words))
+    select : In(range(lanes / pipelines))
+        Which ``pipelines`` neurons of the word fetched last appear at ``sums``, ``sum_latency`` cycles later.
+    sums : Out(pipelines x signed(sum_bits))
+    row_word : Out(1)
+        Strobe: one weight word has been read.
+    event : Out(1)
+        Strobe: one axon event has been taken.
+    weight_bus, row_bus : In(BusPort)
+    """
+
+    def __init__(self, *, config: CoreConfig, fabric: Fabric) -> None:
+        self.config, self.fabric = config, fabric
+        self.steps = config.lanes // config.pipelines
+        self._word_latency = 2 if self._late_sums else 1
+        step_bits = (self.steps - 1).bit_length()
+        self._low_bits = step_bits if step_bits <= 2 else step_bits // 2
+        levels = 0 if step_bits == 0 else 1 if step_bits <= 2 or self._late_sums else 2
+        self.sum_latency = self._word_latency + levels
+        super().__init__(
+            {
+                "axons": In(stream.Signature(bits_for(config.axons))),
+                "busy": Out(1),
+                "read": In(1),
+                "word": In(bits_for(config.neuron_words)),
+                "select": In(bits_for(self.steps)),
+                "sums": Out(data.ArrayLayout(signed(config.sum_bits), config.pipelines)),
+                "row_word": Out(1),
+                "event": Out(1),
+                "weight_bus": In(bus_port(config.words, config.weight_word_bits)),
+                "row_bus": In(bus_port(config.axons, row_layout(config).bits)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        word_bits = bits_for(config.neuron_words)
+        row_struct = struct_of(row_layout(config))
+
+        # Row lookup: the next row waits in ``next_row`` while the present one is read.
+        rows = BankedRam(
+            width=row_layout(config).bits, depth=config.axons, readback=self.config.readback, fabric=self.fabric, style="block"
+        )
+        m.submodules.row_ram = rows
+        connect(m, flipped(self.row_bus), rows.bus)
+        lookup1, next_valid, take = Signal(), Signal(), Signal()
+        next_row = Signal(row_struct, reset_less=True)
+        m.d.comb += [
+            self.axons.ready.eq(~lookup1 & ~next_valid),
+            self.event.eq(self.axons.valid & self.axons.ready),
+            rows.read_address.eq(self.axons.payload),
+            rows.read_enable.eq(self.event),
+        ]
+        m.d.sync += lookup1.eq(self.event)
+        with m.If(lookup1):
+            m.d.sync += [next_row.eq(rows.read_data), next_valid.eq(1)]
+        with m.Elif(take):
+            m.d.sync += next_valid.eq(0)
+
+        # Row engine: one weight word per cycle. A sum is there again ``window`` cycles after its word was issued; a row that begins
+        # with a word issued less long ago waits. Only the words issued just before it can be meant, since a row ascends.
+        window = 4 if self._late_sums else 3
+        running, issue, finish = Signal(), Signal(), Signal()
+        word, left, at_last = Signal(word_bits), Signal(word_bits), Signal()
+        weight_address = Signal(bits_for(config.words))
+        wait, next_wait = Signal(range(window)), Signal(range(window))
+        issued = [(finish, word)]
+        for age in range(1, window - 1):
+            valid_then, word_then = Signal(name=f"issued{age}"), Signal(word_bits, name=f"issued_word{age}")
+            m.d.sync += [valid_then.eq(issue if age == 1 else issued[-1][0]), word_then.eq(issued[-1][1])]
+            issued.append((valid_then, word_then))
+        # The new row's word start + ahead would come 1 + age + ahead cycles after the word issued ``age`` cycles ago.
+        for distance in range(window - 1, 0, -1):
+            pairs = [(age, distance - 1 - age) for age in range(min(distance, window - 1))]
+            clash = Cat(issued[age][0] & (next_row.start + ahead == issued[age][1]) for age, ahead in pairs).any()
+            with m.If(clash):
+                m.d.comb += next_wait.eq(window - distance)
+        m.d.comb += [
+            issue.eq(running & ~wait.any()),
+            finish.eq(issue & at_last),
+            take.eq(next_valid & (~running | finish)),
+            self.row_word.eq(issue),
+        ]
+        with m.If(take):
+            m.d.sync += [
+                running.eq(next_row.last >= next_row.start),
+                word.eq(next_row.start),
+                left.eq(next_row.last - next_row.start),
+                at_last.eq(next_row.last == next_row.start),
+                weight_address.eq(next_row.base),
+                wait.eq(next_wait),
+            ]
+        with m.Elif(issue):
+            m.d.sync += [
+                running.eq(~at_last),
+                word.eq(word + 1),
+                left.eq(left - 1),
+                at_last.eq(left == 1),
+                weight_address.eq(weight_address + 1),
+            ]
+        with m.Elif(wait.any()):
+            m.d.sync += wait.eq(wait - 1)
+
+        weight = self._add_weights(m, running, weight_address)
+        pipe_busy = self._add_accumulators(m, issue, word, weight)
+        m.d.comb += self.busy.eq(self.axons.valid | lookup1 | next_valid | running | pipe_busy)
+        return m
+
+    @property
+    def _distributed(self) -> bool:
+        return self.config.neuron_words <= self.fabric.lut_ram_depth
+
+    @property
+    def _late_sums(self) -> bool:
+        """Whether the accumulator memory's output has a register of its own before the adder."""
+        return self.fabric.slow_block_ram and not self._distributed
+
+    def _add_weights(self, m: Module, enable: Signal, address: Signal) -> data.View:
+        """Weight memory; the word of an address given in cycle c is valid in cycle c + 2."""
+        config = self.config
+        layout = weight_layout(config)
+        weights = BankedRam(
+            width=layout.bits,
+            depth=config.words,
+            readback=self.config.readback,
+            fabric=self.fabric,
+            style="spram" if self.fabric.spram else "block",
+        )
+        m.submodules.weight_ram = weights
+        connect(m, flipped(self.weight_bus), weights.bus)
+        weight = Signal(struct_of(layout), reset_less=True)
+        m.d.comb += [weights.read_address.eq(address), weights.read_enable.eq(enable)]
+        m.d.sync += weight.as_value().eq(weights.read_data)
+        return weight
+
+    def _add_accumulators(self, m: Module, issue: Signal, word: Signal, weight: data.View) -> Signal:
+        """Sums: read, add, write. Stage n is n cycles after the weight address was issued; the sum is added in stage 2.
+
+        Reading by the update goes through the same stages with ``clearing`` set, and writes zeros. Returns whether any stage is busy.
+        """
+        config = self.config
+        word_bits = bits_for(config.neuron_words)
+        ram = Ram(
+            width=config.lanes * config.sum_bits,
+            depth=config.neuron_words,
+            fabric=self.fabric,
+            style="distributed" if self._distributed else "block",
+        )
+        m.submodules.sum_ram = ram
+        layout = data.ArrayLayout(signed(config.sum_bits), config.lanes)
+        read_stage = 0 if self._late_sums else 1
+        valid = [issue, *(Signal(name=f"adding{i}") for i in (1, 2, 3))]
+        words = [word, *(Signal(word_bits, name=f"word{i}") for i in (1, 2, 3))]
+        clearing = [Signal(name=f"clearing{i}") for i in range(4)]
+        reading = [Signal(name=f"reading{i}") for i in range(4)]
+        # The update's read enters at the stage in which the memory is read.
+        for i in range(4):
+            if i == read_stage:
+                m.d.comb += [clearing[i].eq(self.read), reading[i].eq(valid[i] | self.read)]
+            elif i > read_stage:
+                m.d.sync += [clearing[i].eq(clearing[i - 1]), reading[i].eq(reading[i - 1])]
+            if i > 0:
+                m.d.sync += valid[i].eq(valid[i - 1])
+                m.d.sync += words[i].eq(Mux(valid[i - 1], words[i - 1], self.word) if i - 1 == read_stage else words[i - 1])
+        m.d.comb += [
+            ram.read_address.eq(Mux(valid[read_stage], words[read_stage], self.word)),
+            ram.read_enable.eq(reading[read_stage]),
+        ]
+        sums = Signal(layout, reset_less=True)
+        if self._late_sums:
+            with m.If(reading[1]):
+                m.d.sync += sums.as_value().eq(ram.read_data)
+        else:
+            m.d.comb += sums.as_value().eq(ram.read_data)
+        # Stage 2: add. Stage 3: write.
+        added = Signal(layout, reset_less=True)
+        for lane in range(config.lanes):
+            addend = weight.weight if config.lanes == 1 else weight.weight[lane]
+            m.d.sync += added[lane].eq(Mux(clearing[2], 0, sums[lane] + addend))
+        m.d.comb += [
+            ram.write_address.eq(words[3]),
+            ram.write_enable.eq(reading[3].replicate(ram.slices)),
+            ram.write_data.eq(added.as_value()),
+        ]
+        # Read-out: a mux of up to two levels, with a register behind the first. ``select`` travels beside the word.
+        selects = [self.select]
+        for i in range(3):
+            selects.append(Signal.like(self.select, name=f"select{i + 1}"))
+            m.d.sync += selects[-1].eq(selects[-2])
+        for p in range(config.pipelines):
+            candidates = [sums[step * config.pipelines + p] for step in range(self.steps)]
+            parts = []
+            for high in range(self.steps >> self._low_bits):
+                part = Signal(signed(config.sum_bits), name=f"part{p}_{high}", reset_less=True)
+                choice = Array(candidates[high << self._low_bits : (high + 1) << self._low_bits])
+                chosen = choice[selects[self._word_latency][: self._low_bits]]
+                if self.steps == 1:
+                    m.d.comb += part.eq(chosen)
+                else:
+                    m.d.sync += part.eq(chosen)
+                parts.append(part)
+            chosen = Array(parts)[selects[self._word_latency + 1][self._low_bits :]]
+            if self.sum_latency == self._word_latency + 2:
+                m.d.sync += self.sums[p].eq(chosen)
+            else:
+                m.d.comb += self.sums[p].eq(chosen)
+        busy = Signal(name="pipe_busy")
+        m.d.comb += busy.eq(Cat(reading[read_stage + 1 :]).any() | (valid[1] if read_stage else 0))
+        return busy

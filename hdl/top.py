@@ -1,0 +1,62 @@
+"""Top: a chip behind a serial port. Described in ``docs/top.md``."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect
+
+from spikeloom.arch.config import ChipConfig
+from spikeloom.hdl.chip import Chip
+from spikeloom.hdl.fabric import GENERIC, Fabric
+from spikeloom.hdl.link import Link
+from spikeloom.hdl.uart import UartReceiver, UartTransmitter
+
+
+class Top(wiring.Component):
+    """Everything but pins and clock.
+
+    Parameters
+    ----------
+    config : ChipConfig
+        Geometry.
+    divisor : int
+        Clock cycles per bit of the serial port.
+    fabric : Fabric
+        Target.
+
+    Members
+    -------
+    rx : In(1)
+        From the host; idle is high.
+    tx : Out(1)
+        To the host.
+    busy : Out(1)
+        Ticks are running. For a light.
+    """
+
+    def __init__(self, *, config: ChipConfig, divisor: int, fabric: Fabric = GENERIC) -> None:
+        self.config, self.divisor, self.fabric = config, divisor, fabric
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        chip = Chip(config=self.config, fabric=self.fabric)
+        link = Link(fabric=self.fabric)
+        receiver = UartReceiver(divisor=self.divisor)
+        transmitter = UartTransmitter(divisor=self.divisor)
+        m.submodules.chip = chip
+        m.submodules.link = link
+        m.submodules.receiver = receiver
+        m.submodules.transmitter = transmitter
+        connect(m, receiver.o, link.i)
+        connect(m, link.o, transmitter.i)
+        connect(m, link.request, chip.request)
+        connect(m, chip.response, link.response)
+        m.d.comb += [
+            receiver.rx.eq(self.rx),
+            self.tx.eq(transmitter.tx),
+            chip.link_errors.eq(link.errors),
+            self.busy.eq(chip.busy),
+        ]
+        return m

@@ -1,0 +1,1 @@
+"""The driver: one interface to chips of every kind."""

@@ -1,0 +1,146 @@
+"""What every chip can do, whatever it is made of."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from spikeloom.arch.image import LoadableImage
+from spikeloom.arch.layout import IntArray
+from spikeloom.host.spikes import BoolArray, check_spikes
+
+#: Called with the number of samples done and their total.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What a population did in a run.
+
+    Parameters
+    ----------
+    potential : int64 array ``[samples, ticks, neurons]``
+        Membrane potential at the end of each tick, in units of the weight's LSB / 2**fraction_bits. Row t answers input row t, as the
+        outputs do.
+    spikes : bool array ``[samples, ticks, neurons]`` or None
+        Its spikes; None on chips that only show them at outputs.
+    """
+
+    potential: IntArray
+    spikes: BoolArray | None
+
+
+class Chip(ABC):
+    """A chip with a loaded image.
+
+    Attributes
+    ----------
+    image : LoadableImage
+        What it is loaded with.
+    recorded : dict of Recording
+        Populations named in the last :meth:`run`.
+    """
+
+    def __init__(self, image: LoadableImage) -> None:
+        self.image = image
+        self.recorded: dict[str, Recording] = {}
+
+    def run(
+        self, spikes: npt.ArrayLike, *, record: Sequence[str] = (), progress: Progress | None = None
+    ) -> BoolArray:
+        """Run samples, each from the initial state, and return the outputs.
+
+        Parameters
+        ----------
+        spikes : array ``[ticks, inputs]`` or ``[samples, ticks, inputs]``
+            bool, or 0 and 1.
+        record : names of populations
+            Their potentials go to :attr:`recorded`.
+        progress : callable
+            Called after each sample or block of samples.
+
+        Returns
+        -------
+        bool array ``[ticks, outputs]`` or ``[samples, ticks, outputs]``
+            ``out[t]`` answers ``in[t]``: the delay of the layers is taken out.
+
+        Raises
+        ------
+        InputError
+            If the spikes have a wrong shape or value.
+        ImageError
+            If ``record`` names a population that does not exist.
+        """
+        for name in record:
+            self.image.population(name)
+        samples = check_spikes(spikes, self.image.input_size)
+        outputs, self.recorded = self._run(samples, tuple(record), progress)
+        return outputs[0] if np.ndim(spikes) == 2 else outputs
+
+    @abstractmethod
+    def _run(
+        self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None
+    ) -> tuple[BoolArray, dict[str, Recording]]:
+        """Run checked samples ``[samples, ticks, inputs]``."""
+
+    @abstractmethod
+    def state(self) -> dict[str, IntArray]:
+        """State after the last sample: ``core0.membrane`` and ``core0.refractory`` ``[neurons]``, ``core0.delays`` ``[16, axons]``."""
+
+    @abstractmethod
+    def counters(self) -> dict[str, IntArray]:
+        """Counters of the last run per sample, as in ``COUNTER_NAMES``, and ``synaptic_operations``.
+
+        ``cycles`` is there only where there is a clock.
+        """
+
+    def output(self, out: BoolArray, name: str) -> BoolArray:
+        """Columns of the named output: ``out[..., first : first + size]``."""
+        for port in self.image.outputs:
+            if port.name == name:
+                return out[..., port.first : port.first + port.size]
+        raise KeyError(f"no output {name!r}; the image has {[port.name for port in self.image.outputs]}")
+
+    def close(self) -> None:
+        """Let go of the chip. A closed chip cannot be used again."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def input_events(image: LoadableImage, spikes: BoolArray) -> list[IntArray]:
+    """Axons due at each tick of a run.
+
+    Parameters
+    ----------
+    image : LoadableImage
+        For its input map.
+    spikes : bool array ``[ticks, inputs]``
+        One sample.
+
+    Returns
+    -------
+    list of int64 arrays
+        One per tick of the run, ``ticks + image.drain`` in all.
+    """
+    total = len(spikes) + image.drain
+    events: list[list[IntArray]] = [[] for _ in range(total)]
+    for offset in np.unique(image.input_offset).tolist():
+        chosen = image.input_offset == offset
+        active = spikes[:, image.input_index[chosen]]
+        axons = image.input_axon[chosen]
+        for step in range(len(spikes)):
+            if step + offset < total:
+                events[step + offset].append(axons[active[step]])
+    return [np.concatenate(parts) if parts else np.zeros(0, np.int64) for parts in events]

@@ -1,0 +1,527 @@
+"""Compiler: a network into one core. Described in ``docs/compiler.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from spikeloom.arch.boards import board_geometry
+from spikeloom.arch.config import MAX_DELAY, ChipConfig, CoreConfig, ceil_div
+from spikeloom.arch.errors import CapacityError, ConfigError, InputError, NetworkError
+from spikeloom.arch.image import PopulationMap, PortMap
+from spikeloom.arch.layout import IntArray, WordArray
+from spikeloom.arch.memory_map import Destination, Reset, regions
+from spikeloom.network.description import Network, Population, Projection
+from spikeloom.network.evaluate import evaluate, order_of_evaluation
+from spikeloom.network.image import Image
+from spikeloom.network.quantise import QuantisedNetwork, Scale, quantise
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One line of the verdict.
+
+    Parameters
+    ----------
+    what : str
+        Resource.
+    needed, available : int
+    remedy : str
+        What to change if it does not fit.
+    """
+
+    what: str
+    needed: int
+    available: int
+    remedy: str
+
+    @property
+    def fits(self) -> bool:
+        """Whether there is enough."""
+        return self.needed <= self.available
+
+
+@dataclass(slots=True)
+class Bundle:
+    """Axons that carry the spikes of one population to neighbouring populations after the same delay.
+
+    Parameters
+    ----------
+    source : Population
+    delay : int
+        Ticks; for an input, ticks from its step.
+    projections : list of int
+        Numbers of the projections served.
+    start, last : int
+        Range of neuron words reached.
+    used : int64 array
+        Neurons of the source that reach anything.
+    axon : int
+        First axon; the others follow in the order of ``used``.
+    """
+
+    source: Population
+    delay: int
+    projections: list[int]
+    start: int
+    last: int
+    used: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    axon: int = 0
+
+
+def compile_network(
+    network: Network,
+    *,
+    board: str | None = None,
+    config: ChipConfig | None = None,
+    weight_bits: int | None = None,
+    scale: Scale = "neuron",
+    samples: npt.ArrayLike | None = None,
+    late_feedback: bool = False,
+) -> Image:
+    """Quantise, place and route a network.
+
+    Parameters
+    ----------
+    network : Network
+        From ``read_nir`` or built in Python.
+    board : str
+        Board whose default geometry to use; the iCEBreaker if neither this nor ``config`` is given.
+    config : ChipConfig
+        Geometry to use instead.
+    weight_bits : int
+        Weight width to quantise to. With a board, it also chooses the geometry: the narrowest that holds it.
+    scale : "neuron" or "layer"
+        See :func:`~spikeloom.network.quantise.quantise`.
+    samples : array ``[samples, ticks, inputs]``
+        Input spikes for the report of real against integer spike counts.
+    late_feedback : bool
+        Accept that a feedback through several layers comes later than in the training framework.
+
+    Returns
+    -------
+    Image
+        ``notes`` holds the verdict, the quantisation report and warnings.
+
+    Raises
+    ------
+    CapacityError
+        If the network does not fit; the message lists every resource that is short, by how much, and what to change.
+    NetworkError
+        If the network cannot be computed in this way.
+    """
+    chip = _choose_geometry(board, config, weight_bits)
+    core = chip.core
+    if not network.outputs:
+        raise NetworkError("the network has no output; mark a population with output()")
+    if not network.inputs:
+        raise NetworkError("the network has no input")
+    warnings: list[str] = []
+    delays, levels = _align(network, late_feedback=late_feedback, warnings=warnings)
+    order_of_evaluation(network, network.delays())
+    quantised = quantise(network, core, weight_bits=weight_bits, scale=scale)
+    places, verdict = _place(network, quantised, core, delays, levels)
+    missing = [need for need in verdict if not need.fits]
+    if missing:
+        parts = [f"{n.what}: needs {n.needed}, has {n.available} ({n.needed - n.available} too few; {n.remedy})" for n in missing]
+        raise CapacityError(f"the network does not fit {board or 'the geometry'}: " + "; ".join(parts))
+    bundles = places.bundles
+    memory = _fill(network, quantised, core, places, levels)
+    notes: dict[str, object] = {
+        "verdict": [asdict(need) for need in verdict],
+        "quantisation": [asdict(report) for report in quantised.reports],
+        "populations": {p.label: p.note for p in network.populations if p.note},
+    }
+    for report in quantised.reports:
+        if report.coarser > 1:
+            warnings.append(
+                f"population {report.population}: its weights keep {np.log2(report.coarser):.1f} bits less than they could, because threshold, "
+                "reset or bias would not fit the potential otherwise"
+            )
+        if report.saturated:
+            warnings.append(f"population {report.population}: {report.saturated} values were cut to the largest representable one")
+    if samples is not None:
+        notes["activity"] = _activity(network, quantised, samples, warnings)
+    notes["warnings"] = warnings
+    return Image(
+        config=chip,
+        memories=(memory,),
+        board=board or "",
+        inputs=_ports(network.inputs),
+        outputs=_ports(network.outputs),
+        **_input_map(network, bundles),
+        output_shift=np.concatenate([np.full(p.size, levels[p.label], np.int64) for p in network.outputs]),
+        populations=tuple(
+            PopulationMap(p.label, 0, places.first[p.label], p.size, levels[p.label]) for p in places.order
+        ),
+        notes=notes,
+    )
+
+
+def _choose_geometry(board: str | None, config: ChipConfig | None, weight_bits: int | None) -> ChipConfig:
+    if config is not None:
+        if board is not None:
+            raise ConfigError("give a board or a config, not both")
+        return config
+    geometry = board_geometry(board or "icebreaker")
+    widths = sorted(geometry.cores)
+    if weight_bits is None:
+        return geometry.chip()
+    wide_enough = [width for width in widths if width >= weight_bits]
+    if not wide_enough:
+        raise ConfigError(f"{geometry.name} has no geometry with {weight_bits}-bit weights; the widest is {widths[-1]}")
+    return geometry.chip(wide_enough[0])
+
+
+def _ports(populations: list[Population]) -> tuple[PortMap, ...]:
+    ports = []
+    first = 0
+    for population in populations:
+        ports.append(PortMap(population.label, first, population.size))
+        first += population.size
+    return tuple(ports)
+
+
+# Alignment ------------------------------------------------------------------------------------------------------------
+
+
+def _align(network: Network, *, late_feedback: bool, warnings: list[str]) -> tuple[list[int], dict[str, int]]:
+    """Level of each population, and delay of each projection in ticks (for inputs: after their step).
+
+    A population of level d computes step t in tick t + d. A projection that acts D steps after its spike needs a delay of
+    ``level(post) - level(pre) + D``, and it must be at least one tick. The least levels are longest paths.
+    """
+    steps = network.delays()
+    stated = [projection.delay is not None for projection in network.projections]
+    levels = _levels(network, steps)
+    if levels is None:
+        loop = _short_loop(network, steps)
+        names = " -> ".join(projection.post.label for projection in loop)
+        if not late_feedback:
+            raise NetworkError(
+                f"the loop {names} -> {loop[0].post.label} passes through several layers within one step; a core needs a tick per layer. "
+                "Give its feedback a delay of at least as many steps as the loop has populations, or accept a later feedback "
+                "(late_feedback=True, --late-feedback)"
+            )
+        # Levels without the feedback decide; the feedback then comes as soon as it can.
+        forward = [d if fixed or d == 0 else len(network.populations) + 1 for d, fixed in zip(steps, stated, strict=True)]
+        levels = _levels(network, forward)
+        if levels is None:
+            raise NetworkError(f"the loop {names} has stated delays that are too short; lengthen one of them")
+        for number, (projection, fixed) in enumerate(zip(network.projections, stated, strict=True)):
+            needed = levels[projection.pre.label] - levels[projection.post.label] + 1
+            if not projection.pre.is_input and not fixed and steps[number] > 0 and steps[number] < needed:
+                warnings.append(
+                    f"the feedback from {projection.pre.label} to {projection.post.label} comes after {needed} steps instead of {steps[number]}"
+                )
+                steps[number] = needed
+    delays = []
+    for projection, step in zip(network.projections, steps, strict=True):
+        level = 0 if projection.pre.is_input else levels[projection.pre.label]
+        delay = levels[projection.post.label] - level + step
+        if not projection.pre.is_input and delay > MAX_DELAY:
+            raise CapacityError(
+                f"the projection from {projection.pre.label} to {projection.post.label} needs a delay of {delay} ticks; the limit is {MAX_DELAY}. "
+                "Shorten its delay, or put a population between"
+            )
+        delays.append(delay)
+    return delays, levels
+
+
+def _levels(network: Network, steps: list[int]) -> dict[str, int] | None:
+    """Least level of each population, or None if a loop needs more ticks than it has steps."""
+    levels = {population.label: 0 for population in network.populations if not population.is_input}
+    for _ in range(len(levels) + 1):
+        changed = False
+        for projection, step in zip(network.projections, steps, strict=True):
+            if projection.pre.is_input:
+                continue
+            least = levels[projection.pre.label] + 1 - step
+            if least > levels[projection.post.label]:
+                levels[projection.post.label] = least
+                changed = True
+        if not changed:
+            return levels
+    return None
+
+
+def _short_loop(network: Network, steps: list[int]) -> list[Projection]:
+    """Projections of a loop that has more populations than steps."""
+    levels = {population.label: 0 for population in network.populations if not population.is_input}
+    reached: dict[str, Projection] = {}
+    last: Projection | None = None
+    for _ in range(len(levels) + 1):
+        for projection, step in zip(network.projections, steps, strict=True):
+            if projection.pre.is_input:
+                continue
+            least = levels[projection.pre.label] + 1 - step
+            if least > levels[projection.post.label]:
+                levels[projection.post.label] = least
+                reached[projection.post.label] = projection
+                last = projection
+    assert last is not None
+    # Walk back far enough to be inside the loop, then once around.
+    current = last
+    for _ in levels:
+        current = reached[current.pre.label]
+    loop = [current]
+    while loop[-1].pre is not loop[0].post:
+        loop.append(reached[loop[-1].pre.label])
+    return loop[::-1]
+
+
+# Placement ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Places:
+    """Where everything is."""
+
+    order: list[Population]
+    first: dict[str, int]
+    neurons: int
+    bundles: list[Bundle]
+    rows: list[tuple[IntArray, IntArray, IntArray]]
+    routes: int
+
+
+def _place(
+    network: Network, quantised: QuantisedNetwork, core: CoreConfig, delays: list[int], levels: dict[str, int]
+) -> tuple[_Places, list[Need]]:
+    """Give neurons, axons and weight words to the network, and say what that takes."""
+    order = sorted((p for p in network.populations if not p.is_input), key=lambda p: levels[p.label])
+    # Populations begin at a word of lanes, so that no row covers lanes it does not use; if that does not fit, they only keep to what
+    # the pipelines and parameter groups need.
+    fine = max(core.pipelines, core.group)
+    first, neurons = _number_neurons(order, max(core.lanes, fine))
+    if neurons > core.neurons:
+        first, neurons = _number_neurons(order, fine)
+    bundles = _bundle(network, core, delays, first)
+    rows = []
+    axon = words = routes = 0
+    for bundle in bundles:
+        weights = _bundle_weights(network, quantised, core, bundle, first)
+        words_used = weights.reshape(len(weights), -1, core.lanes).any(axis=2)
+        bundle.used = np.flatnonzero(words_used.any(axis=1))
+        bundle.axon = axon
+        mask = words_used[bundle.used]
+        starts = mask.argmax(axis=1) if len(mask) else np.zeros(0, np.int64)
+        lasts = mask.shape[1] - 1 - mask[:, ::-1].argmax(axis=1) if len(mask) else np.zeros(0, np.int64)
+        rows.append((starts, lasts, weights[bundle.used]))
+        axon += len(bundle.used)
+        words += int((lasts - starts + 1).sum())
+        if not bundle.source.is_input:
+            routes += len(bundle.used)
+    routes += sum(p.size for p in network.outputs)
+    late = [p for p in order if levels[p.label] >= core.levels and not _quiet_at_rest(quantised, p)]
+    depth = max((levels[p.label] for p in late), default=0) + 1
+    smaller = "choose a larger geometry or a smaller network"
+    verdict = [
+        Need("neurons", neurons, core.neurons, smaller),
+        Need("axons", axon, core.axons, f"{smaller}: one axon per input and per neuron that reaches others"),
+        Need("weight words", words, core.words, f"{smaller}, or fewer weight bits; a word holds {core.lanes} weights"),
+        Need("destinations", routes, core.routes, f"{smaller}, or raise destinations"),
+        Need("levels", depth if late else 1, core.levels, "raise levels, or use fewer layers with a bias"),
+    ]
+    return _Places(order, first, neurons, bundles, rows, routes), verdict
+
+
+def _number_neurons(order: list[Population], align: int) -> tuple[dict[str, int], int]:
+    first: dict[str, int] = {}
+    end = 0
+    for population in order:
+        first[population.label] = ceil_div(end, align) * align
+        end = first[population.label] + population.size
+    return first, end
+
+
+def _quiet_at_rest(quantised: QuantisedNetwork, population: Population) -> bool:
+    """Whether the population stays at zero without input, so that it may begin early."""
+    q = quantised.neurons[population.label]
+    return not q.bias.any() and bool((q.threshold >= 0).all())
+
+
+def _bundle(network: Network, core: CoreConfig, delays: list[int], first: dict[str, int]) -> list[Bundle]:
+    """Projections of a source that share a delay and reach neighbouring words share axons."""
+    bundles: list[Bundle] = []
+    for source in network.populations:
+        spans = []
+        for number, projection in enumerate(network.projections):
+            if projection.pre is source:
+                post = projection.post
+                start = first[post.label] // core.lanes
+                last = (first[post.label] + post.size - 1) // core.lanes
+                spans.append((delays[number], start, last, number))
+        current: Bundle | None = None
+        for delay, start, last, number in sorted(spans):
+            if current is not None and current.delay == delay and start <= current.last + 1:
+                current.projections.append(number)
+                current.last = max(current.last, last)
+            else:
+                current = Bundle(source, delay, [number], start, last)
+                bundles.append(current)
+    return bundles
+
+
+def _bundle_weights(
+    network: Network, quantised: QuantisedNetwork, core: CoreConfig, bundle: Bundle, first: dict[str, int]
+) -> IntArray:
+    """Weights of a bundle's axons over its range of neuron words, ``[source size, words * lanes]``."""
+    weights = np.zeros((bundle.source.size, (bundle.last - bundle.start + 1) * core.lanes), np.int64)
+    for number in bundle.projections:
+        post = network.projections[number].post
+        column = first[post.label] - bundle.start * core.lanes
+        weights[:, column : column + post.size] += quantised.weights[number]
+    limit = (1 << (core.weight_bits - 1)) - 1
+    if np.abs(weights).max(initial=0) > limit:
+        raise CapacityError(
+            f"several projections from {bundle.source.label} with the same delay add up to weights beyond {limit}; "
+            "merge them into one projection"
+        )
+    return weights
+
+
+def _input_map(network: Network, bundles: list[Bundle]) -> dict[str, IntArray]:
+    column = {}
+    first = 0
+    for population in network.inputs:
+        column[population.label] = first
+        first += population.size
+    of_inputs = [bundle for bundle in bundles if bundle.source.is_input]
+
+    def joined(part: Callable[[Bundle], IntArray]) -> IntArray:
+        return np.concatenate([part(b) for b in of_inputs]) if of_inputs else np.zeros(0, np.int64)
+
+    return {
+        "input_index": joined(lambda b: b.used + column[b.source.label]),
+        "input_axon": joined(lambda b: b.axon + np.arange(len(b.used))),
+        "input_offset": joined(lambda b: np.full(len(b.used), b.delay, np.int64)),
+    }
+
+
+# Memories -------------------------------------------------------------------------------------------------------------
+
+
+def _fill(
+    network: Network, quantised: QuantisedNetwork, core: CoreConfig, places: _Places, levels: dict[str, int]
+) -> dict[str, WordArray]:
+    """Contents of all memories."""
+    weights = np.zeros((core.words, core.lanes), np.int64)
+    # A row that ends before it starts is empty.
+    base, start, last = np.zeros(core.axons, np.int64), np.ones(core.axons, np.int64), np.zeros(core.axons, np.int64)
+    routes: dict[int, list[tuple[int, int, int]]] = {}
+    word = 0
+    for bundle, (starts, lasts, rows) in zip(places.bundles, places.rows, strict=True):
+        for k, (row_start, row_last) in enumerate(zip(starts.tolist(), lasts.tolist(), strict=True)):
+            axon = bundle.axon + k
+            length = row_last - row_start + 1
+            base[axon], start[axon], last[axon] = word, bundle.start + row_start, bundle.start + row_last
+            weights[word : word + length] = rows[k, row_start * core.lanes : (row_last + 1) * core.lanes].reshape(length, core.lanes)
+            word += length
+            if not bundle.source.is_input:
+                neuron = places.first[bundle.source.label] + int(bundle.used[k])
+                routes.setdefault(neuron, []).append((Destination.AXON, bundle.delay, axon))
+    number = 0
+    for population in network.outputs:
+        for neuron in range(places.first[population.label], places.first[population.label] + population.size):
+            routes.setdefault(neuron, []).append((Destination.OUTPUT, 0, number))
+            number += 1
+    route_table = np.zeros((core.routes, 3), np.int64)
+    route_first, route_count = np.zeros(core.neurons, np.int64), np.zeros(core.neurons, np.int64)
+    entry = 0
+    for neuron in sorted(routes):
+        entries = routes[neuron]
+        route_first[neuron], route_count[neuron] = entry, len(entries)
+        route_table[entry : entry + len(entries)] = entries
+        entry += len(entries)
+    contents = {
+        "weights": {"weight": weights[:, 0] if core.lanes == 1 else weights},
+        "rows": {"base": base, "start": start, "last": last},
+        "route_index": {"first": route_first, "count": route_count},
+        "routes": {"kind": route_table[:, 0], "delay": route_table[:, 1], "target": route_table[:, 2]},
+        "control": {"last": _last_neurons(core, places, levels)},
+        **_neuron_contents(quantised, core, places),
+    }
+    table = regions(core)
+    return {name: table[name].layout.pack(values) for name, values in contents.items()}
+
+
+def _last_neurons(core: CoreConfig, places: _Places, levels: dict[str, int]) -> IntArray:
+    """Last neuron that takes part in each of the first ticks; the last entry covers all neurons."""
+    result = []
+    for tick in range(core.levels):
+        begun = [p for p in places.order if levels[p.label] <= tick or tick == core.levels - 1]
+        end = max(places.first[p.label] + p.size for p in begun)
+        result.append(ceil_div(end, core.pipelines) * core.pipelines - 1)
+    return np.array(result, np.int64)
+
+
+def _neuron_contents(quantised: QuantisedNetwork, core: CoreConfig, places: _Places) -> dict[str, dict[str, IntArray]]:
+    """Parameters; unused neurons have zeros, so they never fire."""
+    size = ceil_div(core.neurons, core.group) * core.group
+    names = ("retention", "reset_mode", "threshold", "reset", "refractory", "bias")
+    columns = {name: np.zeros(size, np.int64) for name in names}
+    for population in places.order:
+        q = quantised.neurons[population.label]
+        begin = places.first[population.label]
+        # A population fills its last group with copies of its last neuron's parameters; they must agree within a group anyway.
+        end = ceil_div(begin + population.size, core.group) * core.group
+        values = {
+            "retention": q.retention,
+            "reset_mode": np.full(population.size, Reset.RELATIVE if q.relative else Reset.ABSOLUTE),
+            "threshold": q.threshold,
+            "reset": q.reset,
+            "refractory": q.refractory,
+        }
+        for name, array in values.items():
+            columns[name][begin:end] = np.concatenate([array, np.full(end - begin - population.size, array[-1])])
+        columns["bias"][begin : begin + population.size] = q.bias
+    shared = {}
+    for name in names[:-1]:
+        groups = columns[name].reshape(-1, core.group)
+        if (groups != groups[:, :1]).any():
+            raise CapacityError(
+                f"neurons that share a parameter set differ in their {name}; the geometry has {core.group} neurons per set: "
+                "choose group=1, or populations with equal parameters"
+            )
+        shared[name] = groups[:, 0]
+    leak = {"retention": shared["retention"]}
+    if core.relative_reset:
+        leak["reset_mode"] = shared["reset_mode"]
+    firing = {"threshold": shared["threshold"], "reset": shared["reset"]}
+    if core.refractory_bits:
+        firing["refractory"] = shared["refractory"]
+    contents = {"leak": leak, "firing": firing}
+    if core.bias_bits:
+        contents["bias"] = {"bias": columns["bias"][: core.neurons]}
+    return contents
+
+
+# Report ---------------------------------------------------------------------------------------------------------------
+
+
+def _activity(
+    network: Network, quantised: QuantisedNetwork, samples: npt.ArrayLike, warnings: list[str]
+) -> list[dict[str, object]]:
+    """Spikes per population in real numbers and in integers."""
+    spikes = np.asarray(samples, np.bool_)
+    if spikes.ndim == 2:
+        spikes = spikes[np.newaxis]
+    columns = sum(p.size for p in network.inputs)
+    if spikes.ndim != 3 or spikes.shape[2] != columns:
+        raise InputError(f"samples have shape {list(spikes.shape)}; the network needs [samples, ticks, {columns}]")
+    real, integer = evaluate(network, spikes), evaluate(network, spikes, quantised)
+    table: list[dict[str, object]] = []
+    for population in network.populations:
+        if population.neurons is None:
+            continue
+        before, after = int(real[population.label].sum()), int(integer[population.label].sum())
+        equal = float((real[population.label] == integer[population.label]).mean())
+        table.append({"population": population.label, "real": before, "integer": after, "equal": equal})
+        if after == 0 and np.isfinite(population.neurons.threshold).any():
+            was = "though it fires in real numbers" if before else "in real numbers too"
+            warnings.append(f"population {population.label} never fires on the given samples, {was}")
+    return table

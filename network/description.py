@@ -1,0 +1,301 @@
+"""Networks in Python: populations, projections, inputs and outputs.
+
+Nouns and units follow PyNN where they fit: time in ms, potential in mV, current in nA, capacitance in nF. What differs stands in
+``docs/network.md``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from spikeloom.arch.errors import NetworkError
+
+FloatArray = npt.NDArray[np.float64]
+ResetMode = Literal["value", "subtract"]
+
+
+@dataclass(frozen=True, slots=True)
+class Neurons:
+    """Leaky integrate-and-fire neurons in per-step form, whatever they were described by.
+
+    Each step: ``v = retention v + bias + input``; if ``v > threshold``: spike, and ``v = reset`` or ``v = v - reset``; then ``refractory``
+    steps in which v stays and input is lost. All arrays have the shape ``[size]``, potentials one unit of choice.
+
+    Parameters
+    ----------
+    retention : float array
+        0 to 1.
+    bias : float array
+        Constant input per step.
+    threshold : float array
+        Infinite: the neuron never fires and only shows its potential.
+    reset : float array
+        Potential after a spike, or the amount to subtract.
+    reset_mode : "value" or "subtract"
+    refractory : int array
+        Steps.
+    """
+
+    retention: FloatArray
+    bias: FloatArray
+    threshold: FloatArray
+    reset: FloatArray
+    reset_mode: ResetMode
+    refractory: npt.NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        size = len(self.retention)
+        for name in ("retention", "bias", "threshold", "reset", "refractory"):
+            values = getattr(self, name)
+            if values.shape != (size,):
+                raise NetworkError(f"{name} has shape {list(values.shape)}; the population has {size} neurons")
+            finite = np.isfinite(values) if name != "threshold" else ~np.isnan(values)
+            if not finite.all():
+                raise NetworkError(f"{name} of neuron {int(np.argmin(finite))} is {values[np.argmin(finite)]}")
+        wrong = (self.retention < 0) | (self.retention > 1)
+        if wrong.any():
+            raise NetworkError(
+                f"retention of neuron {int(np.argmax(wrong))} is {self.retention[wrong][0]:.6g}; it must be 0 to 1 "
+                "(a time step longer than the time constant cannot be computed; choose a smaller dt)"
+            )
+        if (self.refractory < 0).any():
+            raise NetworkError(f"a refractory period of {int(self.refractory.min())} steps; it must be 0 or more")
+
+
+class Cell(Protocol):
+    """A cell type: anything that says what its neurons do in one step."""
+
+    def neurons(self, size: int, dt: float) -> Neurons:
+        """Per-step form of ``size`` neurons for a step of ``dt`` ms."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IF_curr_delta:  # noqa: N801 (PyNN's name)
+    """Leaky integrate-and-fire neuron with jumps of the potential as synapses, as PyNN's standard cell of this name.
+
+    Weights are jumps in mV. The decay between steps is exact, ``exp(-dt / tau_m)``.
+
+    Parameters
+    ----------
+    v_rest, v_reset, v_thresh : float
+        Resting potential, potential after a spike, threshold (mV).
+    tau_m : float
+        Membrane time constant (ms).
+    tau_refrac : float
+        Refractory period (ms), rounded to steps.
+    cm : float
+        Capacitance (nF).
+    i_offset : float
+        Constant current (nA).
+    """
+
+    v_rest: float = -65.0
+    v_reset: float = -65.0
+    v_thresh: float = -50.0
+    tau_m: float = 20.0
+    tau_refrac: float = 0.1
+    cm: float = 1.0
+    i_offset: float = 0.0
+
+    def neurons(self, size: int, dt: float) -> Neurons:
+        """See :class:`Cell`. Potentials count from ``v_rest``."""
+        if not self.tau_m > 0 or not self.cm > 0:
+            raise NetworkError(f"tau_m is {self.tau_m} ms and cm {self.cm} nF; both must be above 0")
+        retention = math.exp(-dt / self.tau_m)
+        drive = (1 - retention) * self.i_offset * self.tau_m / self.cm
+        return Neurons(
+            retention=np.full(size, retention),
+            bias=np.full(size, drive),
+            threshold=np.full(size, self.v_thresh - self.v_rest),
+            reset=np.full(size, self.v_reset - self.v_rest),
+            reset_mode="value",
+            refractory=np.full(size, round(self.tau_refrac / dt), np.int64),
+        )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Population:
+    """Neurons of one kind, or input lines (``neurons`` is None).
+
+    Parameters
+    ----------
+    label : str
+        Name, unique in its network.
+    size : int
+        Neurons or lines.
+    neurons : Neurons or None
+    note : str
+        How the per-step form was found, for tables.
+    """
+
+    label: str
+    size: int
+    neurons: Neurons | None
+    note: str = ""
+
+    @property
+    def is_input(self) -> bool:
+        """Whether these are input lines."""
+        return self.neurons is None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Projection:
+    """Synapses from one population to another.
+
+    Parameters
+    ----------
+    pre, post : Population
+    weights : float array ``[pre.size, post.size]``
+        Change of the potential per spike; 0 where there is no synapse.
+    delay : int or None
+        Steps between a spike and its effect. 0: in the same step. None: in the same step, or in the next one if it closes a loop, which
+        is what the training frameworks do.
+    """
+
+    pre: Population
+    post: Population
+    weights: FloatArray
+    delay: int | None = None
+
+
+@dataclass(slots=True)
+class Network:
+    """A network description.
+
+    Parameters
+    ----------
+    dt : float
+        Length of a step (ms).
+
+    Attributes
+    ----------
+    populations : list of Population
+        Inputs and neurons, in the order they were added.
+    projections : list of Projection
+    outputs : list of Population
+        Populations whose spikes are the network's output.
+    """
+
+    dt: float = 1.0
+    populations: list[Population] = field(default_factory=list)
+    projections: list[Projection] = field(default_factory=list)
+    outputs: list[Population] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not (self.dt > 0 and math.isfinite(self.dt)):
+            raise NetworkError(f"dt is {self.dt} ms; it must be above 0")
+
+    @property
+    def inputs(self) -> list[Population]:
+        """Input populations, in the order of the input columns."""
+        return [population for population in self.populations if population.is_input]
+
+    def _add(self, population: Population) -> Population:
+        if not isinstance(population.size, int) or population.size < 1:
+            raise NetworkError(f"{population.label} has {population.size} neurons; it needs at least 1")
+        if any(other.label == population.label for other in self.populations):
+            raise NetworkError(f"there are two populations named {population.label!r}")
+        self.populations.append(population)
+        return population
+
+    def input(self, size: int, label: str = "input") -> Population:
+        """Add input lines."""
+        return self._add(Population(label, size, None))
+
+    def population(self, size: int, cell: Cell | Neurons, label: str, note: str = "") -> Population:
+        """Add neurons of a cell type, or in per-step form."""
+        neurons = cell if isinstance(cell, Neurons) else cell.neurons(size, self.dt)
+        return self._add(Population(label, size, neurons, note))
+
+    def projection(
+        self, pre: Population, post: Population, weights: npt.ArrayLike, delay: float | None = None
+    ) -> Projection:
+        """Add synapses.
+
+        Parameters
+        ----------
+        pre, post : Population
+            Of this network; ``post`` must have neurons.
+        weights : array ``[pre.size, post.size]``, or a number for all-to-all
+        delay : float or None
+            In ms, a multiple of ``dt``; None as in :class:`Projection`.
+
+        Raises
+        ------
+        NetworkError
+            If a shape, a value or the delay is wrong.
+        """
+        name = f"{pre.label} to {post.label}"
+        if post.is_input:
+            raise NetworkError(f"projection {name}: an input cannot receive spikes")
+        for population in (pre, post):
+            if population not in self.populations:
+                raise NetworkError(f"projection {name}: {population.label!r} is not part of this network")
+        matrix = np.asarray(weights, np.float64)
+        if matrix.ndim == 0:
+            matrix = np.full((pre.size, post.size), float(matrix))
+        if matrix.shape != (pre.size, post.size):
+            raise NetworkError(f"projection {name}: weights have shape {list(matrix.shape)}, not {[pre.size, post.size]}")
+        if not np.isfinite(matrix).all():
+            row, column = np.argwhere(~np.isfinite(matrix))[0]
+            raise NetworkError(f"projection {name}: the weight from {row} to {column} is {matrix[row, column]}")
+        steps: int | None = None
+        if delay is not None:
+            steps = round(delay / self.dt)
+            if steps < 0 or abs(steps * self.dt - delay) > 1e-6 * max(self.dt, abs(delay)):
+                raise NetworkError(f"projection {name}: the delay {delay} ms is not a multiple of the step of {self.dt} ms")
+        projection = Projection(pre, post, matrix, steps)
+        self.projections.append(projection)
+        return projection
+
+    def output(self, population: Population) -> None:
+        """Make the spikes of a population an output of the network."""
+        if population.is_input:
+            raise NetworkError(f"{population.label} is an input; only neurons can be outputs")
+        if population not in self.populations:
+            raise NetworkError(f"{population.label!r} is not part of this network")
+        if population not in self.outputs:
+            self.outputs.append(population)
+
+    def find(self, label: str) -> Population:
+        """The population of that name."""
+        for population in self.populations:
+            if population.label == label:
+                return population
+        raise NetworkError(f"no population {label!r}; the network has {[p.label for p in self.populations]}")
+
+    def delays(self) -> list[int]:
+        """Delay of each projection in steps, with None resolved.
+
+        A projection without a stated delay acts in the same step, unless it leads back to a population through which its own source is
+        reached from the inputs; then it acts in the next step.
+        """
+        free = [p for p in self.projections if p.delay is None or p.delay == 0]
+        followers: dict[str, list[Projection]] = {}
+        for projection in sorted(free, key=lambda p: p.post.label):
+            followers.setdefault(projection.pre.label, []).append(projection)
+        feedback: set[int] = set()
+        finished: set[str] = set()
+
+        def visit(label: str, path: set[str]) -> None:
+            """Depth first; recursion is as deep as the network has layers."""
+            for projection in followers.get(label, []):
+                post = projection.post.label
+                if post in path or post == label:
+                    feedback.add(id(projection))
+                elif post not in finished:
+                    visit(post, path | {post})
+            finished.add(label)
+
+        starts: Iterable[Population] = sorted(self.populations, key=lambda p: (not p.is_input, p.label))
+        for population in starts:
+            if population.label not in finished:
+                visit(population.label, {population.label})
+        return [p.delay if p.delay is not None else int(id(p) in feedback) for p in self.projections]

@@ -1,0 +1,135 @@
+"""Same-step evaluation of a network, layer after layer as the training frameworks do, in real numbers or in the quantised integers.
+
+It knows nothing of cores, axons and ticks: that is what makes it a reference for what the compiler does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from spikeloom.arch.config import RETENTION_FRACTION
+from spikeloom.arch.errors import NetworkError
+from spikeloom.network.description import FloatArray, Network, Population
+from spikeloom.network.quantise import QuantisedNetwork
+
+BoolArray = npt.NDArray[np.bool_]
+#: Potential, sum of weights -> potential before the threshold.
+_Integrate = Callable[[FloatArray, FloatArray], FloatArray]
+
+
+def order_of_evaluation(network: Network, delays: list[int]) -> list[Population]:
+    """Populations with neurons, each behind those that reach it within the step.
+
+    Raises
+    ------
+    NetworkError
+        If a loop has no delay.
+    """
+    waiting = [population for population in network.populations if not population.is_input]
+    order: list[Population] = []
+    while waiting:
+        ready = [
+            population
+            for population in waiting
+            if not any(
+                projection.post is population and delay == 0 and projection.pre in waiting
+                for projection, delay in zip(network.projections, delays, strict=True)
+            )
+        ]
+        if not ready:
+            names = ", ".join(population.label for population in waiting)
+            raise NetworkError(f"the populations {names} form a loop without a delay; give one of its projections a delay of a step")
+        order.append(ready[0])
+        waiting.remove(ready[0])
+    return order
+
+
+def evaluate(network: Network, spikes: npt.NDArray[np.bool_], quantised: QuantisedNetwork | None = None) -> dict[str, BoolArray]:
+    """Spikes of every population.
+
+    Parameters
+    ----------
+    network : Network
+        What to evaluate.
+    spikes : bool array ``[samples, ticks, inputs]``
+        Columns of all inputs side by side.
+    quantised : QuantisedNetwork or None
+        Evaluate in its integers instead of real numbers. (Integers are held in float64, exactly: all stay below 2**53.)
+
+    Returns
+    -------
+    dict of bool array ``[samples, ticks, size]``
+        By population label, inputs included.
+    """
+    delays = network.delays()
+    order = order_of_evaluation(network, delays)
+    samples, ticks, _ = spikes.shape
+    trains: dict[str, BoolArray] = {}
+    first = 0
+    for population in network.inputs:
+        trains[population.label] = spikes[:, :, first : first + population.size]
+        first += population.size
+    for population in order:
+        trains[population.label] = np.zeros((samples, ticks, population.size), np.bool_)
+    steppers = {p.label: _stepper(p, quantised, samples) for p in order}
+    incoming = {
+        p.label: [
+            (trains[projection.pre.label], _matrix(quantised, number, projection.weights), delay)
+            for number, (projection, delay) in enumerate(zip(network.projections, delays, strict=True))
+            if projection.post is p
+        ]
+        for p in order
+    }
+    for tick in range(ticks):
+        for population in order:
+            total = np.zeros((samples, population.size))
+            for train, matrix, delay in incoming[population.label]:
+                if tick >= delay:
+                    total += train[:, tick - delay] @ matrix
+            trains[population.label][:, tick] = steppers[population.label](total)
+    return trains
+
+
+def _matrix(quantised: QuantisedNetwork | None, number: int, weights: FloatArray) -> FloatArray:
+    return weights if quantised is None else quantised.weights[number].astype(np.float64)
+
+
+def _stepper(
+    population: Population, quantised: QuantisedNetwork | None, samples: int
+) -> Callable[[FloatArray], BoolArray]:
+    """A function that takes the sums of one step and gives its spikes."""
+    neurons = population.neurons
+    assert neurons is not None
+    potential = np.zeros((samples, population.size))
+    held_for = np.zeros((samples, population.size))
+    integrate: _Integrate
+    if quantised is None:
+        threshold, reset, subtract, refractory = neurons.threshold, neurons.reset, neurons.reset_mode == "subtract", neurons.refractory
+
+        def integrate(v: FloatArray, total: FloatArray) -> FloatArray:
+            return neurons.retention * v + neurons.bias + total
+
+    else:
+        q = quantised.neurons[population.label]
+        config = quantised.config
+        subtract, refractory = q.relative, q.refractory
+        threshold, reset = q.threshold.astype(np.float64), q.reset * (-1.0 if q.relative else 1.0)
+        low, high = -float(1 << (config.state_bits - 1)), float((1 << (config.state_bits - 1)) - 1)
+
+        def integrate(v: FloatArray, total: FloatArray) -> FloatArray:
+            decayed = np.trunc(v * q.retention / (1 << RETENTION_FRACTION))
+            return np.clip(decayed + total * (1 << config.fraction_bits) + q.bias, low, high)
+
+    def step(total: FloatArray) -> BoolArray:
+        held = held_for > 0
+        integrated = integrate(potential, total)
+        fired: BoolArray = (integrated > threshold) & ~held
+        after = integrated - reset if subtract else np.broadcast_to(reset, integrated.shape)
+        potential[:] = np.where(held, potential, np.where(fired, after, integrated))
+        held_for[:] = np.where(fired, refractory, np.maximum(held_for - 1, 0))
+        return fired
+
+    return step

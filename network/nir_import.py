@@ -1,0 +1,270 @@
+"""NIR import: from a graph of continuous-time nodes to populations in per-step form.
+
+NIR stores no time step, and exporters disagree about ``tau``, ``r`` and the reset. What was assumed is written into each population's note.
+Described in ``docs/nir.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import nir
+import numpy as np
+
+from spikeloom.arch.errors import NetworkError
+from spikeloom.network.description import FloatArray, Network, Neurons, Population
+from spikeloom.network.nir_graph import NEURON_KINDS, FlatGraph, Node, read_graph
+
+Reset = Literal["nir", "zero", "subtract", "subtract-late"]
+Integrator = Literal["euler", "exact"]
+
+#: The step that snnTorch and SpikingJelly write into their exports (s).
+SHORT_STEP = 1e-4
+#: Norse's default step (s).
+LONG_STEP = 1e-3
+#: Digits that survive the exporters' single precision.
+DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Time step of a neuron node and why."""
+
+    dt: float
+    reason: str
+
+
+def read_nir(
+    source: str | Path | nir.NIRGraph,
+    *,
+    dt: float | Literal["auto", "steps"] = "auto",
+    reset: Reset = "nir",
+    integrator: Integrator = "euler",
+) -> Network:
+    """Import a NIR graph.
+
+    Parameters
+    ----------
+    source : path of a NIR file, or a ``nir.NIRGraph``
+    dt : float, "auto" or "steps"
+        Length of a time step in seconds. "auto": infer it per node. "steps": time constants count steps.
+    reset : str
+        "nir": to ``v_reset``, as the format says. "zero": to 0. "subtract": the threshold is subtracted. "subtract-late": the threshold is
+        subtracted in the next step, after the decay, as snnTorch's default does.
+    integrator : str
+        "euler": decay ``1 - dt/tau``. "exact": decay ``exp(-dt/tau)``.
+
+    Returns
+    -------
+    Network
+        Linear nodes are folded into its projections.
+
+    Raises
+    ------
+    NetworkError
+        If the graph cannot be read or translated.
+    """
+    if reset not in ("nir", "zero", "subtract", "subtract-late"):
+        raise NetworkError(f"reset is {reset!r}; it must be nir, zero, subtract or subtract-late")
+    if integrator not in ("euler", "exact"):
+        raise NetworkError(f"integrator is {integrator!r}; it must be euler or exact")
+    if not isinstance(dt, str) and not (dt > 0 and np.isfinite(dt)):
+        raise NetworkError(f"dt is {dt}; it must be above 0 seconds, 'auto' or 'steps'")
+    if isinstance(dt, str) and dt not in ("auto", "steps"):
+        raise NetworkError(f"dt is {dt!r}; it must be a number of seconds, 'auto' or 'steps'")
+    graph = read_graph(source)
+    steps = {name: _step_of(node, dt) for name, node in graph.nodes.items() if node.kind in NEURON_KINDS}
+    lengths = {step.dt for step in steps.values()}
+    network = Network(dt=1000 * lengths.pop() if len(lengths) == 1 else 1.0)
+    folder = _Folder(graph)
+    # Inputs first: the network's input columns follow their names.
+    for name in sorted(graph.nodes):
+        if graph.nodes[name].kind == "Input":
+            network.input(graph.nodes[name].out_size, name)
+    incoming: dict[str, tuple[dict[str, FloatArray], FloatArray]] = {}
+    for name in sorted(steps):
+        node = graph.nodes[name]
+        maps, offset = folder.incoming(name)
+        neurons, gain = _neurons(node, steps[name], offset, reset, integrator)
+        incoming[name] = (maps, gain)
+        network.population(node.out_size, neurons, name, _describe(node, steps[name], neurons, gain))
+    for name, (maps, gain) in incoming.items():
+        for source_name in sorted(maps):
+            network.projection(network.find(source_name), network.find(name), maps[source_name] * gain)
+    for name in sorted(graph.nodes):
+        if graph.nodes[name].kind == "Output":
+            network.output(_output_population(graph, folder, network, name))
+    return network
+
+
+# Linear nodes ----------------------------------------------------------------------------------------------------------
+
+
+class _Folder:
+    """Expresses the value of linear nodes by the spikes of inputs and neurons: ``sum_s spikes_s @ map_s + offset``."""
+
+    def __init__(self, graph: FlatGraph) -> None:
+        self.graph = graph
+        self._done: dict[str, tuple[dict[str, FloatArray], FloatArray]] = {}
+        self._open: list[str] = []
+
+    def incoming(self, name: str) -> tuple[dict[str, FloatArray], FloatArray]:
+        """What reaches a node: maps ``[source size, in_size]`` by source, and offset ``[in_size]``."""
+        maps: dict[str, FloatArray] = {}
+        offset = np.zeros(self.graph.nodes[name].in_size)
+        for pre in self.graph.sources(name):
+            pre_maps, pre_offset = self._value(pre)
+            offset = offset + pre_offset
+            for source, matrix in pre_maps.items():
+                maps[source] = maps[source] + matrix if source in maps else matrix
+        return maps, offset
+
+    def _value(self, name: str) -> tuple[dict[str, FloatArray], FloatArray]:
+        node = self.graph.nodes[name]
+        if node.kind == "Input" or node.kind in NEURON_KINDS:
+            return {name: np.eye(node.out_size)}, np.zeros(node.out_size)
+        if name in self._done:
+            return self._done[name]
+        if name in self._open:
+            loop = " -> ".join([*self._open[self._open.index(name) :], name])
+            raise NetworkError(f"the loop {loop} passes through no neuron, so its value is not defined")
+        self._open.append(name)
+        maps, offset = self.incoming(name)
+        self._open.pop()
+        numbers = node.numbers
+        if node.kind in ("Linear", "Affine"):
+            weight = numbers["weight"]
+            maps = {source: matrix @ weight.T for source, matrix in maps.items()}
+            offset = offset @ weight.T
+            if node.kind == "Affine":
+                offset = offset + numbers["bias"].reshape(-1)
+        elif node.kind == "Scale":
+            scale = numbers["scale"].reshape(-1)
+            maps = {source: matrix * scale for source, matrix in maps.items()}
+            offset = offset * scale
+        self._done[name] = (maps, offset)
+        return maps, offset
+
+
+def _output_population(graph: FlatGraph, folder: _Folder, network: Network, name: str) -> Population:
+    """The population whose spikes an Output node shows."""
+    maps, offset = folder.incoming(name)
+    if not maps:
+        raise NetworkError(f"nothing leads to the Output node {name!r}")
+    for source, matrix in maps.items():
+        same = matrix.shape[0] == matrix.shape[1] and bool((matrix == np.eye(len(matrix))).all())
+        if len(maps) > 1 or not same or offset.any() or graph.nodes[source].kind == "Input":
+            raise NetworkError(
+                f"the Output node {name!r} must show the spikes of one population, but {sorted(maps)} reach it through linear nodes; "
+                "add a neuron node before it (LI, if only its potential is wanted)"
+            )
+    return network.find(next(iter(maps)))
+
+
+# Neurons ---------------------------------------------------------------------------------------------------------------
+
+
+def _step_of(node: Node, dt: float | str) -> _Step:
+    """Length of a step for a neuron node."""
+    if dt == "steps":
+        return _Step(1.0, "time constants count steps")
+    if not isinstance(dt, str):
+        return _Step(dt, "as told")
+    r = node.numbers["r"].reshape(-1)
+    if node.kind == "IF":
+        if np.allclose(r, 1.0, rtol=1e-3):
+            return _Step(1.0, "r is 1: a step adds the input once")
+        if np.allclose(r * SHORT_STEP, 1.0, rtol=1e-2):
+            return _Step(SHORT_STEP, "r is 1e4: a step adds the input once, as SpikingJelly writes it")
+        if np.allclose(r, r[0], rtol=1e-3) and r[0] > 0:
+            return _Step(float(1 / r[0]), "1/r: a step adds the input once")
+        raise _unclear(node)
+    tau = node.numbers["tau"].reshape(-1)
+    if np.allclose(r * SHORT_STEP / tau, 1.0, rtol=1e-2):
+        return _Step(SHORT_STEP, "r dt / tau is 1, as snnTorch and SpikingJelly write it")
+    if np.allclose(r, 1.0, rtol=1e-3):
+        if (tau > 1).all():
+            return _Step(1.0, "tau above 1 with r of 1 counts steps, as Sinabs writes it")
+        if (tau >= LONG_STEP).all():
+            return _Step(LONG_STEP, "r is 1, as Norse writes it with its step of 1 ms")
+        if (tau >= SHORT_STEP).all():
+            return _Step(SHORT_STEP, "r is 1 and tau below 1 ms, as SpikingJelly writes it")
+    if (r > 0).all() and (tau > 0).all():
+        return _Step(float((tau / (1 + r)).min()), "tau / (1 + r), as Rockpool reads it")
+    raise _unclear(node)
+
+
+def _unclear(node: Node) -> NetworkError:
+    values = ", ".join(f"{key} = {values.reshape(-1)[0]:g}" for key, values in node.numbers.items())
+    return NetworkError(f"node {node.name!r} ({node.kind}, {values}): its time step cannot be inferred; say dt= in seconds, or dt='steps'")
+
+
+def _neurons(
+    node: Node, step: _Step, offset: FloatArray, reset: Reset, integrator: Integrator
+) -> tuple[Neurons, FloatArray]:
+    """Per-step form of a neuron node, and the gain of its input."""
+    size = node.out_size
+
+    def number(name: str, default: float = 0.0) -> FloatArray:
+        return np.broadcast_to(node.numbers.get(name, np.array(default)).reshape(-1), size).astype(np.float64)
+
+    r = number("r")
+    if node.kind == "IF":
+        retention, gain = np.ones(size), r * step.dt
+        bias = np.zeros(size)
+    else:
+        tau = number("tau")
+        if (tau <= 0).any():
+            raise NetworkError(f"node {node.name!r} ({node.kind}): tau is {tau.min():g}; it must be above 0")
+        if integrator == "euler" and (tau < step.dt * (1 - 1e-6)).any():
+            raise NetworkError(
+                f"node {node.name!r} ({node.kind}): tau is {tau.min():g}, shorter than the step of {step.dt:g} ({step.reason}); "
+                "choose a smaller dt, or integrator='exact'"
+            )
+        decay = step.dt / tau if integrator == "euler" else -np.expm1(-step.dt / tau)
+        retention, gain = 1 - decay, r * decay
+        bias = decay * number("v_leak")
+    retention, gain = np.clip(np.round(retention, DIGITS), 0, 1), _significant(gain)
+    threshold = number("v_threshold") if node.kind != "LI" else np.full(size, np.inf)
+    amount, mode = number("v_reset"), "value"
+    if reset == "zero":
+        amount = np.zeros(size)
+    elif reset in ("subtract", "subtract-late"):
+        mode = "subtract"
+        amount = np.where(np.isfinite(threshold), threshold, 0.0)
+        if reset == "subtract-late":
+            if (retention == 0).any():
+                raise NetworkError(f"node {node.name!r}: a late subtraction needs a decay above 0")
+            # Subtracting the threshold after the decay is subtracting threshold / decay before it.
+            amount = amount / retention
+        if (amount < 0).any():
+            raise NetworkError(f"node {node.name!r}: the threshold {threshold.min():g} is negative and cannot be subtracted")
+    neurons = Neurons(
+        retention=retention,
+        bias=bias + gain * offset,
+        threshold=threshold,
+        reset=amount,
+        reset_mode="subtract" if mode == "subtract" else "value",
+        refractory=np.zeros(size, np.int64),
+    )
+    return neurons, gain
+
+
+def _significant(values: FloatArray) -> FloatArray:
+    """Rounded to the digits that single precision holds."""
+    with np.errstate(divide="ignore"):
+        magnitude = np.where(values == 0, 0, np.floor(np.log10(np.abs(np.where(values == 0, 1, values)))))
+    scale = 10.0 ** (DIGITS - magnitude)
+    result: FloatArray = np.round(values * scale) / scale
+    return result
+
+
+def _describe(node: Node, step: _Step, neurons: Neurons, gain: FloatArray) -> str:
+    def span(values: FloatArray) -> str:
+        low, high = float(values.min()), float(values.max())
+        return f"{low:.6g}" if low == high else f"{low:.6g} to {high:.6g}"
+
+    unit = "1 step" if step.dt == 1.0 else f"{step.dt:g} s"
+    return f"{node.kind}: dt {unit} ({step.reason}); decay {span(neurons.retention)} per step; input gain {span(gain)}"

@@ -1,0 +1,199 @@
+// Drives a compiled chip or top level from Python, whole requests and whole ticks at a time.
+//
+// Compiled together with the model that Verilator made (class Vdut). With DUT_TOP the model is a top level with a serial port,
+// otherwise a chip with its request and response streams.
+
+#include <cstdint>
+#include <memory>
+
+#include "Vdut.h"
+#include "verilated.h"
+
+// Verilator writes the double underscore between a stream and its member as ___05F.
+#define PORT(stream, member) stream##___05F##member
+
+namespace {
+
+// A request that is not answered within this many cycles is a fault of the design.
+constexpr uint64_t kCycleLimit = 50'000'000;
+
+struct Simulation {
+    std::unique_ptr<VerilatedContext> context = std::make_unique<VerilatedContext>();
+    std::unique_ptr<Vdut> dut;
+    uint64_t cycles = 0;
+
+    Simulation() : dut(std::make_unique<Vdut>(context.get())) {
+        dut->clk = 0;
+        dut->rst = 1;
+        idle_inputs();
+        // Verilator needs one evaluation with the clock low before the first edge.
+        dut->eval();
+        for (int i = 0; i < 4; ++i) cycle();
+        dut->rst = 0;
+        cycles = 0;
+    }
+
+    void idle_inputs();
+
+    void cycle() {
+        dut->clk = 1;
+        dut->eval();
+        dut->clk = 0;
+        dut->eval();
+        ++cycles;
+    }
+};
+
+#ifdef DUT_TOP
+void Simulation::idle_inputs() { dut->rx = 1; }
+#else
+constexpr uint32_t kStatus = 0x03, kRun = 0x05, kEvent = 0x06, kOutput = 0x07;
+
+void Simulation::idle_inputs() {
+    dut->PORT(request, valid) = 0;
+    dut->PORT(response, ready) = 0;
+    dut->link_errors = 0;
+}
+
+// One request. Returns the status, or -1 if no answer came.
+int access(Simulation& sim, uint32_t address, bool write, uint32_t data, uint32_t* value) {
+    Vdut& dut = *sim.dut;
+    const uint64_t limit = sim.cycles + kCycleLimit;
+    // The payload is 65 bits: address, write, data from bit 0 on.
+    dut.PORT(request, payload)[0] = address;
+    dut.PORT(request, payload)[1] = static_cast<uint32_t>(write) | (data << 1);
+    dut.PORT(request, payload)[2] = data >> 31;
+    dut.PORT(request, valid) = 1;
+    dut.PORT(response, ready) = 1;
+    dut.eval();
+    while (!dut.PORT(request, ready)) {
+        if (sim.cycles > limit) return -1;
+        sim.cycle();
+    }
+    sim.cycle();
+    dut.PORT(request, valid) = 0;
+    dut.eval();
+    while (!dut.PORT(response, valid)) {
+        if (sim.cycles > limit) return -1;
+        sim.cycle();
+    }
+    const uint64_t payload = dut.PORT(response, payload);
+    sim.cycle();
+    dut.PORT(response, ready) = 0;
+    if (value != nullptr) *value = static_cast<uint32_t>(payload >> 2);
+    return static_cast<int>(payload & 3);
+}
+#endif
+
+}  // namespace
+
+extern "C" {
+
+void* sim_new() { return new Simulation; }
+void sim_free(void* handle) { delete static_cast<Simulation*>(handle); }
+uint64_t sim_cycles(void* handle) { return static_cast<Simulation*>(handle)->cycles; }
+
+#ifdef DUT_TOP
+
+// Send bytes over the serial line and collect what comes back, until nothing was heard for quiet_cycles after the last byte was sent, or
+// the first response_end delimiters have come. Returns the number of bytes received.
+int64_t sim_exchange(void* handle, const uint8_t* out, int64_t n_out, uint8_t* in, int64_t max_in, uint32_t divisor,
+                     uint8_t delimiter, int64_t delimiters, uint64_t quiet_cycles) {
+    Simulation& sim = *static_cast<Simulation*>(handle);
+    Vdut& dut = *sim.dut;
+    int64_t sent = 0, received = 0, seen = 0;
+    // Bits of the byte being sent, least significant first: start, data, stop.
+    uint32_t tx_shift = 0, tx_bits = 0, tx_timer = 0;
+    uint32_t rx_bits = 0, rx_timer = 0, rx_byte = 0;
+    uint64_t quiet = 0;
+    while (quiet < quiet_cycles && received < max_in) {
+        if (tx_timer > 0) {
+            --tx_timer;
+        } else if (tx_bits > 0 || sent < n_out) {
+            if (tx_bits == 0) {
+                tx_shift = (static_cast<uint32_t>(out[sent++]) << 1) | 0x200;
+                tx_bits = 10;
+            }
+            dut.rx = tx_shift & 1;
+            tx_shift >>= 1;
+            --tx_bits;
+            tx_timer = divisor - 1;
+        } else {
+            dut.rx = 1;
+            ++quiet;
+        }
+        sim.cycle();
+        const bool line = dut.tx;
+        if (rx_bits == 0) {
+            if (!line) {
+                rx_bits = 10;
+                rx_timer = divisor / 2;
+                quiet = 0;
+            }
+        } else if (rx_timer > 0) {
+            --rx_timer;
+        } else {
+            --rx_bits;
+            rx_timer = divisor - 1;
+            quiet = 0;
+            if (rx_bits > 0 && rx_bits < 9) rx_byte = (rx_byte >> 1) | (line ? 0x80 : 0);
+            if (rx_bits == 0) {
+                in[received++] = static_cast<uint8_t>(rx_byte);
+                if (rx_byte == delimiter && ++seen == delimiters && sent == n_out) break;
+            }
+        }
+    }
+    return received;
+}
+
+#else
+
+// Write (or read) n words from address on, or the same address n times if step is 0. Returns the number of words done; the status of
+// the last request goes to status.
+int64_t sim_access(void* handle, uint32_t address, uint32_t step, int write, uint32_t* words, int64_t n, int* status) {
+    Simulation& sim = *static_cast<Simulation*>(handle);
+    *status = 0;
+    for (int64_t i = 0; i < n; ++i) {
+        *status = access(sim, address + static_cast<uint32_t>(i) * step, write != 0, words[i], &words[i]);
+        if (*status != 0) return i;
+    }
+    return n;
+}
+
+// Inject events, run one tick, collect the outputs. Returns 0, or -1 if the design hangs, -2 if outputs do not fit, -3 if a request
+// was refused. cycles receives the clock cycles of the tick itself.
+int sim_tick(void* handle, const uint32_t* events, int64_t n_events, uint32_t* outputs, int64_t max_outputs,
+             int64_t* n_outputs, uint64_t* cycles) {
+    Simulation& sim = *static_cast<Simulation*>(handle);
+    *n_outputs = 0;
+    for (int64_t i = 0; i < n_events; ++i)
+        if (access(sim, kEvent, true, events[i], nullptr) != 0) return -3;
+    if (access(sim, kRun, true, 1, nullptr) != 0) return -3;
+    const uint64_t start = sim.cycles, limit = sim.cycles + kCycleLimit;
+    while (true) {
+        uint32_t status = 0, word = 0;
+        while (sim.dut->busy && sim.cycles < limit) {
+            // Ask now and then, so that a full queue does not stop the tick; mostly just let it run.
+            for (int i = 0; i < 64 && sim.dut->busy; ++i) sim.cycle();
+            if (access(sim, kOutput, false, 0, &word) != 0) return -1;
+            if (word != 0) {
+                if (*n_outputs == max_outputs) return -2;
+                outputs[(*n_outputs)++] = word;
+            }
+        }
+        if (sim.cycles >= limit) return -1;
+        *cycles = sim.cycles - start;
+        do {
+            if (access(sim, kOutput, false, 0, &word) != 0) return -1;
+            if (word != 0) {
+                if (*n_outputs == max_outputs) return -2;
+                outputs[(*n_outputs)++] = word;
+            }
+        } while (word != 0);
+        if (access(sim, kStatus, false, 0, &status) != 0) return -1;
+        if ((status & 3) == 0) return 0;
+    }
+}
+
+#endif
+}

@@ -1,0 +1,109 @@
+"""Bus to a chip whose generated Verilog runs in a compiled simulator."""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+
+from spikeloom.arch.boards import board_geometry
+from spikeloom.arch.config import ChipConfig
+from spikeloom.arch.errors import LinkError
+from spikeloom.arch.image import LoadableImage
+from spikeloom.arch.layout import IntArray
+from spikeloom.arch.registers import EVENT_AXON_BITS, Status
+from spikeloom.hdl.chip import Chip
+from spikeloom.hdl.fabric import FABRICS, GENERIC, Fabric
+from spikeloom.hdl.verilog import to_verilog
+from spikeloom.host.bus import Bus, WordsArray, decode_outputs
+from spikeloom.host.bus_chip import BusChip
+from spikeloom.sim.compiled import compile_model, load_library
+
+_WORDS = ctypes.POINTER(ctypes.c_uint32)
+#: What ``sim_tick`` returns besides 0.
+_TICK_ERRORS = {-1: "the simulated chip hangs", -2: "more outputs than expected", -3: "a request was refused"}
+
+
+class RtlBus(Bus):
+    """Requests go straight to the chip's ports, without a link between.
+
+    Parameters
+    ----------
+    config : ChipConfig
+        Geometry.
+    fabric : Fabric
+        Target whose memories are built in.
+
+    Attributes
+    ----------
+    tick_cycles : list of int
+        Clock cycles of each tick since the bus was opened, from the request to the end of the tick.
+    """
+
+    def __init__(self, config: ChipConfig, fabric: Fabric = GENERIC) -> None:
+        path = compile_model(to_verilog(Chip(config=config, fabric=fabric), "chip"), "chip", is_top=False)
+        library = load_library(path)
+        library.sim_access.restype = ctypes.c_int64
+        library.sim_access.argtypes = [
+            ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_int, _WORDS, ctypes.c_int64,
+            ctypes.POINTER(ctypes.c_int),
+        ]  # fmt: skip
+        library.sim_tick.argtypes = [
+            ctypes.c_void_p, _WORDS, ctypes.c_int64, _WORDS, ctypes.c_int64, ctypes.POINTER(ctypes.c_int64),
+            ctypes.POINTER(ctypes.c_uint64),
+        ]  # fmt: skip
+        self._library = library
+        self._handle: ctypes.c_void_p | None = ctypes.c_void_p(library.sim_new())
+        # Each routing entry can make one output per neuron that uses it and tick; one more shows that there were too many.
+        self._outputs = np.zeros(config.core.neurons * config.core.routes + 1, np.uint32)
+        self.tick_cycles: list[int] = []
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles since reset."""
+        return int(self._library.sim_cycles(self._handle))
+
+    def _access(self, address: int, words: WordsArray, *, write: bool, same: bool) -> None:
+        status = ctypes.c_int()
+        done = self._library.sim_access(
+            self._handle, address, 0 if same else 1, int(write), words.ctypes.data_as(_WORDS), len(words), ctypes.byref(status)
+        )
+        if done != len(words):
+            what = "no answer" if status.value < 0 else Status(status.value).name
+            raise LinkError(f"{'write to' if write else 'read of'} address {address + (0 if same else done):#010x}: {what}")
+
+    def read(self, address: int, count: int, *, same: bool = False) -> WordsArray:
+        """See :meth:`Bus.read`."""
+        words = np.zeros(count, np.uint32)
+        self._access(address, words, write=False, same=same)
+        return words
+
+    def write(self, address: int, words: WordsArray, *, same: bool = False) -> None:
+        """See :meth:`Bus.write`."""
+        self._access(address, np.array(words, np.uint32), write=True, same=same)
+
+    def tick(self, axons: IntArray) -> IntArray:
+        """See :meth:`Bus.tick`."""
+        events = (axons | 1 << EVENT_AXON_BITS).astype(np.uint32)
+        count, cycles = ctypes.c_int64(), ctypes.c_uint64()
+        error = self._library.sim_tick(
+            self._handle, events.ctypes.data_as(_WORDS), len(events), self._outputs.ctypes.data_as(_WORDS), len(self._outputs),
+            ctypes.byref(count), ctypes.byref(cycles),
+        )  # fmt: skip
+        if error:
+            raise LinkError(_TICK_ERRORS[error])
+        self.tick_cycles.append(cycles.value)
+        return decode_outputs(self._outputs[: count.value].copy())
+
+    def close(self) -> None:
+        """Free the simulator."""
+        if self._handle is not None:
+            self._library.sim_free(self._handle)
+            self._handle = None
+
+
+def open_rtl(image: LoadableImage, fabric: Fabric | None = None) -> BusChip:
+    """The image's chip, generated for a fabric (by default that of the image's board), compiled and loaded."""
+    if fabric is None:
+        fabric = FABRICS[board_geometry(image.board).fabric] if image.board else GENERIC
+    return BusChip(RtlBus(image.config, fabric), image)

