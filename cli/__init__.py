@@ -1,1 +1,1 @@
-
+"""The ``spikeloom`` command."""

@@ -6,6 +6,7 @@ Needs ``pip install spikeloom[train]``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import nir
@@ -23,7 +24,7 @@ def make_network(sizes: Sequence[int], beta: float) -> nn.Sequential:
     Decays and thresholds are tensors of the layer's size, because the export refuses scalars.
     """
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+    for inputs, outputs in pairwise(sizes):
         layers.append(nn.Linear(inputs, outputs, bias=False))
         layers.append(
             snntorch.Leaky(

@@ -44,8 +44,10 @@ class Crossbar:
 
     def integrate(self, active: BoolArray) -> IntArray:
         """Synaptic sums ``[B, neuron_slots]`` of the active axons ``[B, axons]``, exact."""
-        return (active.astype(self.matrix.dtype) @ self.matrix).astype(np.int64)
+        sums: IntArray = (active.astype(self.matrix.dtype) @ self.matrix).astype(np.int64)
+        return sums
 
     def words_read(self, active: BoolArray) -> IntArray:
         """Weight words read for the active axons, ``[B]``."""
-        return (active.astype(np.float64) @ self.row_words).astype(np.int64)
+        words: IntArray = (active.astype(np.float64) @ self.row_words).astype(np.int64)
+        return words

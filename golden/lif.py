@@ -78,5 +78,6 @@ def lif_step(
     after_reset = np.where(p.reset_mode == Reset.RELATIVE, wrap(integrated + p.reset, config.state_bits), p.reset)
     new_membrane = np.where(held, membrane, np.where(spikes, after_reset, integrated))
     new_refractory = np.where(spikes, p.refractory, np.maximum(refractory - 1, 0))
-    assert new_membrane.dtype == np.int64 and new_refractory.dtype == np.int64
+    assert new_membrane.dtype == np.int64
+    assert new_refractory.dtype == np.int64
     return new_membrane, new_refractory, spikes

@@ -56,6 +56,6 @@ class Scheduler:
     def take(self, tick: int) -> BoolArray:
         """Axons due at ``tick``, ``[B, axons]``; they are no longer pending."""
         slot = tick % DELAY_SLOTS
-        due = self.pending[slot].copy()
+        due: BoolArray = self.pending[slot].copy()
         self.pending[slot] = False
         return due

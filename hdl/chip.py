@@ -102,12 +102,10 @@ class Chip(wiring.Component):
             request.ready.eq(done),
         ]
         waiting = Signal()
-        with m.If(respond):
-            with m.If(response.ready):
-                m.d.sync += respond.eq(0)
-        with m.Elif(waiting):
-            with m.If(core.response.valid):
-                m.d.comb += [done.eq(1), status.eq(core.response.payload.status), value.eq(core.response.payload.data)]
+        with m.If(respond), m.If(response.ready):
+            m.d.sync += respond.eq(0)
+        with m.Elif(waiting), m.If(core.response.valid):
+            m.d.comb += [done.eq(1), status.eq(core.response.payload.status), value.eq(core.response.payload.data)]
         with m.Elif(request.valid):
             with m.If(space == 1):
                 with m.If(ready_for_change):

@@ -123,9 +123,8 @@ class Link(wiring.Component):
                     buffer.write_data.eq(decoder.out.byte),
                     crc.data.eq(decoder.out.byte),
                 ]
-                with m.If(decoder.out_valid & decoder.out.end):
-                    with m.If(length != 0):
-                        m.d.sync += phase.eq(Phase.CHECK)
+                with m.If(decoder.out_valid & decoder.out.end), m.If(length != 0):
+                    m.d.sync += phase.eq(Phase.CHECK)
                 with m.Elif(decoder.out_valid):
                     m.d.comb += [buffer.write_enable.eq(1), crc.valid.eq(1)]
                     m.d.sync += length.eq(length + 1)
@@ -179,24 +178,22 @@ class Link(wiring.Component):
                 with m.If(byte_of_word == WORD_BYTES):
                     m.d.sync += [fetch_at.eq(fetch_at), byte_of_word.eq(0), phase.eq(Phase.REQUEST)]
 
-            with m.Case(Phase.REQUEST):
-                with m.If(self.request.ready):
-                    m.d.sync += phase.eq(Phase.ANSWER)
+            with m.Case(Phase.REQUEST), m.If(self.request.ready):
+                m.d.sync += phase.eq(Phase.ANSWER)
 
-            with m.Case(Phase.ANSWER):
-                with m.If(self.response.valid):
-                    m.d.sync += [last_status.eq(self.response.payload.status), phase.eq(Phase.SEND)]
-                    with m.If(self.response.payload.status == Status.OK):
-                        m.d.sync += [
-                            word.eq(self.response.payload.data),
-                            address.eq(address + ~is_same),
-                            done_words.eq(done_words + 1),
-                            last_count.eq(done_words + 1),
-                        ]
-                        with m.If(is_read):
-                            m.d.sync += phase.eq(Phase.STORE)
-                        with m.Elif(done_words + 1 != count):
-                            m.d.sync += phase.eq(Phase.FETCH)
+            with m.Case(Phase.ANSWER), m.If(self.response.valid):
+                m.d.sync += [last_status.eq(self.response.payload.status), phase.eq(Phase.SEND)]
+                with m.If(self.response.payload.status == Status.OK):
+                    m.d.sync += [
+                        word.eq(self.response.payload.data),
+                        address.eq(address + ~is_same),
+                        done_words.eq(done_words + 1),
+                        last_count.eq(done_words + 1),
+                    ]
+                    with m.If(is_read):
+                        m.d.sync += phase.eq(Phase.STORE)
+                    with m.Elif(done_words + 1 != count):
+                        m.d.sync += phase.eq(Phase.FETCH)
 
             with m.Case(Phase.STORE):
                 m.d.comb += [

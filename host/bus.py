@@ -31,7 +31,7 @@ class Bus(ABC):
     def write(self, address: int, words: WordsArray, *, same: bool = False) -> None:
         """Write words from ``address`` on, or all to it."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (most have nothing to let go of)
         """Let go of what is on the other side."""
 
     def tick(self, axons: IntArray) -> IntArray:

@@ -110,9 +110,7 @@ class BusChip(Chip):
                 return
         raise LinkError(f"the chip was still busy after its status was read {IDLE_POLLS} times; reset it and try again")
 
-    def _run(
-        self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None
-    ) -> tuple[BoolArray, dict[str, Recording]]:
+    def _run(self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None) -> tuple[BoolArray, dict[str, Recording]]:
         samples, ticks, _ = spikes.shape
         outputs = np.zeros((samples, ticks, self.image.output_size), np.bool_)
         sizes = {name: self.image.population(name).size for name in record}

@@ -51,9 +51,7 @@ class Chip(ABC):
         self.image = image
         self.recorded: dict[str, Recording] = {}
 
-    def run(
-        self, spikes: npt.ArrayLike, *, record: Sequence[str] = (), progress: Progress | None = None
-    ) -> BoolArray:
+    def run(self, spikes: npt.ArrayLike, *, record: Sequence[str] = (), progress: Progress | None = None) -> BoolArray:
         """Run samples, each from the initial state, and return the outputs.
 
         Parameters
@@ -84,9 +82,7 @@ class Chip(ABC):
         return outputs[0] if np.ndim(spikes) == 2 else outputs
 
     @abstractmethod
-    def _run(
-        self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None
-    ) -> tuple[BoolArray, dict[str, Recording]]:
+    def _run(self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None) -> tuple[BoolArray, dict[str, Recording]]:
         """Run checked samples ``[samples, ticks, inputs]``."""
 
     @abstractmethod
@@ -107,15 +103,13 @@ class Chip(ABC):
                 return out[..., port.first : port.first + port.size]
         raise KeyError(f"no output {name!r}; the image has {[port.name for port in self.image.outputs]}")
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (most have nothing to let go of)
         """Let go of the chip. A closed chip cannot be used again."""
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
 

@@ -28,9 +28,7 @@ class GoldenChip(Chip):
         self.core = Core(image.config.core, image.memories[0], batch=1)
         self._counters: list[dict[str, IntArray]] = []
 
-    def _run(
-        self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None
-    ) -> tuple[BoolArray, dict[str, Recording]]:
+    def _run(self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None) -> tuple[BoolArray, dict[str, Recording]]:
         samples, ticks, _ = spikes.shape
         block = max(1, BLOCK_BITS // (16 * self.image.config.core.axons))
         outputs = np.zeros((samples, ticks, self.image.output_size), np.bool_)
@@ -73,7 +71,8 @@ class GoldenChip(Chip):
                 self._finish(core)
             step = tick - image.output_shift[numbers]
             valid = (step >= 0) & (step < ticks)
-            np.logical_or.at(outputs, (slice(None), step[valid], numbers[valid]), sent[:, valid])
+            sample, link = np.nonzero(sent[:, valid])
+            outputs[sample, step[valid][link], numbers[valid][link]] = True
             for name, array in potentials.items():
                 population = image.population(name)
                 row = tick - population.level

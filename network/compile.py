@@ -19,6 +19,8 @@ from spikeloom.network.evaluate import evaluate, order_of_evaluation
 from spikeloom.network.image import Image
 from spikeloom.network.quantise import QuantisedNetwork, Scale, quantise
 
+BoolArray = npt.NDArray[np.bool_]
+
 
 @dataclass(frozen=True, slots=True)
 class Need:
@@ -154,9 +156,7 @@ def compile_network(
         outputs=_ports(network.outputs),
         **_input_map(network, bundles),
         output_shift=np.concatenate([np.full(p.size, levels[p.label], np.int64) for p in network.outputs]),
-        populations=tuple(
-            PopulationMap(p.label, 0, places.first[p.label], p.size, levels[p.label]) for p in places.order
-        ),
+        populations=tuple(PopulationMap(p.label, 0, places.first[p.label], p.size, levels[p.label]) for p in places.order),
         notes=notes,
     )
 
@@ -304,7 +304,7 @@ def _place(
     axon = words = routes = 0
     for bundle in bundles:
         weights = _bundle_weights(network, quantised, core, bundle, first)
-        words_used = weights.reshape(len(weights), -1, core.lanes).any(axis=2)
+        words_used: BoolArray = (weights.reshape(len(weights), -1, core.lanes) != 0).any(axis=2)
         bundle.used = np.flatnonzero(words_used.any(axis=1))
         bundle.axon = axon
         mask = words_used[bundle.used]
@@ -419,7 +419,9 @@ def _fill(
             axon = bundle.axon + k
             length = row_last - row_start + 1
             base[axon], start[axon], last[axon] = word, bundle.start + row_start, bundle.start + row_last
-            weights[word : word + length] = rows[k, row_start * core.lanes : (row_last + 1) * core.lanes].reshape(length, core.lanes)
+            weights[word : word + length] = rows[k, row_start * core.lanes : (row_last + 1) * core.lanes].reshape(
+                length, core.lanes
+            )
             word += length
             if not bundle.source.is_input:
                 neuron = places.first[bundle.source.label] + int(bundle.used[k])

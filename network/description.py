@@ -76,7 +76,7 @@ class Cell(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class IF_curr_delta:  # noqa: N801 (PyNN's name)
+class IF_curr_delta:
     """Leaky integrate-and-fire neuron with jumps of the potential as synapses, as PyNN's standard cell of this name.
 
     Weights are jumps in mV. The decay between steps is exact, ``exp(-dt / tau_m)``.
@@ -214,9 +214,7 @@ class Network:
         neurons = cell if isinstance(cell, Neurons) else cell.neurons(size, self.dt)
         return self._add(Population(label, size, neurons, note))
 
-    def projection(
-        self, pre: Population, post: Population, weights: npt.ArrayLike, delay: float | None = None
-    ) -> Projection:
+    def projection(self, pre: Population, post: Population, weights: npt.ArrayLike, delay: float | None = None) -> Projection:
         """Add synapses.
 
         Parameters

@@ -41,7 +41,9 @@ def order_of_evaluation(network: Network, delays: list[int]) -> list[Population]
         ]
         if not ready:
             names = ", ".join(population.label for population in waiting)
-            raise NetworkError(f"the populations {names} form a loop without a delay; give one of its projections a delay of a step")
+            raise NetworkError(
+                f"the populations {names} form a loop without a delay; give one of its projections a delay of a step"
+            )
         order.append(ready[0])
         waiting.remove(ready[0])
     return order
@@ -97,9 +99,7 @@ def _matrix(quantised: QuantisedNetwork | None, number: int, weights: FloatArray
     return weights if quantised is None else quantised.weights[number].astype(np.float64)
 
 
-def _stepper(
-    population: Population, quantised: QuantisedNetwork | None, samples: int
-) -> Callable[[FloatArray], BoolArray]:
+def _stepper(population: Population, quantised: QuantisedNetwork | None, samples: int) -> Callable[[FloatArray], BoolArray]:
     """A function that takes the sums of one step and gives its spikes."""
     neurons = population.neurons
     assert neurons is not None
@@ -107,7 +107,12 @@ def _stepper(
     held_for = np.zeros((samples, population.size))
     integrate: _Integrate
     if quantised is None:
-        threshold, reset, subtract, refractory = neurons.threshold, neurons.reset, neurons.reset_mode == "subtract", neurons.refractory
+        threshold, reset, subtract, refractory = (
+            neurons.threshold,
+            neurons.reset,
+            neurons.reset_mode == "subtract",
+            neurons.refractory,
+        )
 
         def integrate(v: FloatArray, total: FloatArray) -> FloatArray:
             return neurons.retention * v + neurons.bias + total
@@ -116,7 +121,7 @@ def _stepper(
         q = quantised.neurons[population.label]
         config = quantised.config
         subtract, refractory = q.relative, q.refractory
-        threshold, reset = q.threshold.astype(np.float64), q.reset * (-1.0 if q.relative else 1.0)
+        threshold, reset = q.threshold.astype(np.float64), q.reset.astype(np.float64) * (-1 if q.relative else 1)
         low, high = -float(1 << (config.state_bits - 1)), float((1 << (config.state_bits - 1)) - 1)
 
         def integrate(v: FloatArray, total: FloatArray) -> FloatArray:

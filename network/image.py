@@ -50,11 +50,13 @@ class Image(LoadableImage):
             "populations": [asdict(population) for population in self.populations],
             "notes": dict(self.notes),
         }
-        arrays = {f"core{core}.{name}": words for core, memory in enumerate(self.memories) for name, words in memory.items()}
+        arrays: dict[str, Any] = {
+            f"core{core}.{name}": words for core, memory in enumerate(self.memories) for name, words in memory.items()
+        }
         arrays |= {name: getattr(self, name) for name in _MAPS}
         arrays["meta"] = np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8)
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
         body = buffer.getvalue()
         data = MAGIC + FORMAT_VERSION.to_bytes(VERSION_BYTES, "little") + hashlib.sha256(body).digest() + body
         write_whole(Path(path), data)

@@ -110,7 +110,9 @@ def read_graph(source: str | Path | nir.NIRGraph) -> FlatGraph:
     kinds = [node.kind for node in graph.nodes.values()]
     for kind in PORT_KINDS:
         if kind not in kinds:
-            raise NetworkError(f"{where} has no {kind} node; add one, so that it is clear where spikes {'enter' if kind == 'Input' else 'leave'}")
+            raise NetworkError(
+                f"{where} has no {kind} node; add one, so that it is clear where spikes {'enter' if kind == 'Input' else 'leave'}"
+            )
     _find_sizes(graph)
     return graph
 

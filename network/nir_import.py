@@ -198,12 +198,12 @@ def _step_of(node: Node, dt: float | str) -> _Step:
 
 def _unclear(node: Node) -> NetworkError:
     values = ", ".join(f"{key} = {values.reshape(-1)[0]:g}" for key, values in node.numbers.items())
-    return NetworkError(f"node {node.name!r} ({node.kind}, {values}): its time step cannot be inferred; say dt= in seconds, or dt='steps'")
+    return NetworkError(
+        f"node {node.name!r} ({node.kind}, {values}): its time step cannot be inferred; say dt= in seconds, or dt='steps'"
+    )
 
 
-def _neurons(
-    node: Node, step: _Step, offset: FloatArray, reset: Reset, integrator: Integrator
-) -> tuple[Neurons, FloatArray]:
+def _neurons(node: Node, step: _Step, offset: FloatArray, reset: Reset, integrator: Integrator) -> tuple[Neurons, FloatArray]:
     """Per-step form of a neuron node, and the gain of its input."""
     size = node.out_size
 

@@ -95,9 +95,7 @@ class QuantisedNetwork:
     reports: list[LayerReport]
 
 
-def quantise(
-    network: Network, config: CoreConfig, *, weight_bits: int | None = None, scale: Scale = "neuron"
-) -> QuantisedNetwork:
+def quantise(network: Network, config: CoreConfig, *, weight_bits: int | None = None, scale: Scale = "neuron") -> QuantisedNetwork:
     """Quantise a network for a core.
 
     Every neuron's weights are multiples of one unit: its largest incoming weight over ``2**(weight_bits - 1) - 1`` ("neuron"), or the next
@@ -153,9 +151,7 @@ def quantise(
                 population=population.label,
                 weight_error=float(np.sqrt(np.mean((stacked - kept) ** 2))) / power if power else 0.0,
                 saturated=saturated + cut,
-                retention_error=float(
-                    np.abs(quantised.retention / (1 << RETENTION_FRACTION) - population.neurons.retention).max()
-                ),
+                retention_error=float(np.abs(quantised.retention / (1 << RETENTION_FRACTION) - population.neurons.retention).max()),
                 largest_threshold=int(quantised.threshold[finite].max()) if finite.any() else 0,
                 coarser=coarser,
             )
@@ -163,9 +159,7 @@ def quantise(
     return QuantisedNetwork(network, config, neurons, [weights[i] for i in range(len(network.projections))], reports)
 
 
-def _unit(
-    neurons: Neurons, matrices: list[FloatArray], config: CoreConfig, limit: int, scale: Scale
-) -> tuple[FloatArray, float]:
+def _unit(neurons: Neurons, matrices: list[FloatArray], config: CoreConfig, limit: int, scale: Scale) -> tuple[FloatArray, float]:
     """Real value of a weight of 1 for each neuron, and the factor by which it had to grow."""
     size = len(neurons.retention)
     largest = np.max([np.abs(m).max(axis=0, initial=0.0) for m in matrices], axis=0) if matrices else np.zeros(size)
@@ -186,9 +180,7 @@ def _unit(
     return unit * factor, float(factor.max())
 
 
-def _neurons(
-    population: Population, neurons: Neurons, unit: FloatArray, config: CoreConfig
-) -> tuple[QuantisedNeurons, int]:
+def _neurons(population: Population, neurons: Neurons, unit: FloatArray, config: CoreConfig) -> tuple[QuantisedNeurons, int]:
     """Integers of a population, and how many values were cut."""
     name = population.label
     steps = (1 << config.fraction_bits) / unit
@@ -209,7 +201,9 @@ def _neurons(
             f"population {name!r} has a constant input (a bias or a v_leak), which this geometry was generated without; raise bias_bits"
         )
     subtract = neurons.reset_mode == "subtract"
-    threshold = np.where(np.isfinite(neurons.threshold), np.floor(np.where(np.isfinite(neurons.threshold), neurons.threshold, 0) * steps), top)
+    threshold = np.where(
+        np.isfinite(neurons.threshold), np.floor(np.where(np.isfinite(neurons.threshold), neurons.threshold, 0) * steps), top
+    )
     reset = np.rint(neurons.reset * steps) * (-1 if subtract else 1)
     bias = np.rint(neurons.bias * steps)
     bias_top = (1 << (config.bias_bits - 1)) - 1 if config.bias_bits else 0

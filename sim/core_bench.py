@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import cocotb
 import numpy as np
@@ -15,7 +16,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
 from spikeloom.arch.config import CoreConfig
-from spikeloom.arch.memory_map import COUNTER_NAMES, CORE_ADDRESS_BITS, Region, regions
+from spikeloom.arch.memory_map import CORE_ADDRESS_BITS, COUNTER_NAMES, Region, regions
 from spikeloom.arch.registers import EVENT_AXON_BITS, Status
 from spikeloom.golden.core import Core
 from spikeloom.sim.cases import Case, random_case
@@ -27,7 +28,7 @@ CYCLE_LIMIT = 200_000
 class CoreDriver:
     """Drives the ports of a core; every stream has its own chance of a stall per cycle."""
 
-    def __init__(self, dut, rng: np.random.Generator, stall: float) -> None:
+    def __init__(self, dut: Any, rng: np.random.Generator, stall: float) -> None:
         self.dut, self.rng, self.stall = dut, rng, stall
         self.outputs: list[int] = []
 
@@ -47,7 +48,7 @@ class CoreDriver:
         self.dut.rst.value = 0
         await self.edge()
 
-    async def until(self, signal, what: str) -> None:
+    async def until(self, signal: Any, what: str) -> None:
         for _ in range(CYCLE_LIMIT):
             if int(signal.value):
                 return
@@ -185,7 +186,7 @@ async def run_case(driver: CoreDriver, config: CoreConfig, case: Case, compare_e
 
 
 @cocotb.test()
-async def lockstep(dut) -> None:
+async def lockstep(dut: Any) -> None:
     """All cases of the plan; writes one result per case."""
     plan = json.loads(Path(os.environ["SPIKELOOM_PLAN"]).read_text())
     config = CoreConfig(**plan["config"])

@@ -1,4 +1,4 @@
-"""Train a 64-48-10 network on scikit-learn's handwritten digits and write ``digits.nir`` and the test samples.
+"""Train a 64-64-10 network on scikit-learn's handwritten digits and write ``digits.nir`` and the test samples.
 
     python examples/digits/train.py
 
@@ -15,7 +15,7 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from spikeloom.examples.training import accuracy, export, fit, make_network, shifted
+from spikeloom.examples.training import accuracy, export, fit, make_network
 from spikeloom.network.encode import phase
 
 HERE = Path(__file__).parent
@@ -30,9 +30,9 @@ def main() -> None:
     data = load_digits()
     images, labels = data.data.astype(np.uint8), data.target.astype(np.uint8)
     train_x, test_x, train_y, test_y = train_test_split(images, labels, test_size=360, stratify=labels, random_state=SEED)
-    network = make_network([64, 48, 10], beta=0.9)
+    network = make_network([64, 64, 10], beta=0.9)
     spikes = phase(train_x, TICKS, FULL_SCALE)
-    fit(network, spikes, train_y, epochs=150, batch=64, rate=3e-3, seed=SEED, augment=shifted)
+    fit(network, spikes, train_y, epochs=60, batch=64, rate=3e-3, seed=SEED)
     print(f"test accuracy {100 * accuracy(network, phase(test_x, TICKS, FULL_SCALE), test_y):.2f} % on {len(test_x)} images")
     export(network, 64, HERE / "digits.nir")
     np.savez_compressed(HERE / "digits_test.npz", images=test_x, labels=test_y)
