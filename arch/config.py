@@ -56,6 +56,14 @@ def _check_power_of_two(name: str, value: int) -> None:
         raise ConfigError(f"{name} is {value}; it must be a power of two, for example {lower} or {2 * lower}")
 
 
+def _check_fields(what: str, data: object, kind: type[CoreConfig] | type[ChipConfig]) -> None:
+    given = set(data) if isinstance(data, dict) else set()
+    different = given ^ {field.name for field in dataclasses.fields(kind)}
+    if different:
+        names = ", ".join(sorted(map(str, different)))
+        raise ConfigError(f"not a chip geometry of this version of spikeloom: missing or unknown in the {what}: {names}")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CoreConfig:
     """Geometry of one time-multiplexed neuromorphic core.
@@ -127,11 +135,12 @@ class CoreConfig:
     def __post_init__(self) -> None:
         _check_int("axons", self.axons, 1, MAX_AXONS)
         _check_int("neurons", self.neurons, 1, MAX_NEURONS)
-        if isinstance(self.weight_bits, bool) or self.weight_bits not in WEIGHT_BITS:
+        if type(self.weight_bits) is not int or self.weight_bits not in WEIGHT_BITS:
             raise ConfigError(f"weight_bits is {self.weight_bits!r}; it must be 2, 4, 8 or 16")
         _check_int("lanes", self.lanes, 1, MAX_LANES)
         _check_power_of_two("lanes", self.lanes)
-        _check_int("pipelines", self.pipelines, 1, min(self.lanes, DELAY_WORD_BITS), "raise lanes for more pipelines")
+        remedy = "raise lanes for more pipelines" if self.lanes < DELAY_WORD_BITS else ""
+        _check_int("pipelines", self.pipelines, 1, min(self.lanes, DELAY_WORD_BITS), remedy)
         _check_power_of_two("pipelines", self.pipelines)
         if self.neurons % self.pipelines:
             raise ConfigError(f"neurons is {self.neurons}; it must be a multiple of the {self.pipelines} pipelines")
@@ -152,7 +161,9 @@ class CoreConfig:
                 raise ConfigError(f"{name} must be True or False, not {getattr(self, name)!r}")
         full = self.axons * self.neuron_words
         object.__setattr__(self, "weight_words", full if self.weight_words is None else self.weight_words)
-        _check_int("weight_words", self.weight_words, 1, 2**20 // ceil_div(self.weight_word_bits, BUS_WORD_BITS))
+        most_words = 2**20 // ceil_div(self.weight_word_bits, BUS_WORD_BITS)
+        remedy = "" if self.weight_words != full else "give fewer weight_words than a full crossbar has"
+        _check_int("weight_words", self.weight_words, 1, most_words, remedy)
         safe = self.weight_bits + (self.axons - 1).bit_length()
         object.__setattr__(self, "accumulator_bits", safe if self.accumulator_bits is None else self.accumulator_bits)
         _check_int("accumulator_bits", self.accumulator_bits, min(self.weight_bits + 1, safe), safe)
@@ -249,10 +260,9 @@ class ChipConfig:
         ConfigError
             If a field is missing, unknown or out of range.
         """
-        try:
-            return cls(core=CoreConfig(**data["core"]), columns=data["columns"], rows=data["rows"])
-        except (KeyError, TypeError) as error:
-            raise ConfigError(f"not a chip geometry of this version of spikeloom: {error}") from error
+        _check_fields("chip", data, cls)
+        _check_fields("core", data["core"], CoreConfig)
+        return cls(core=CoreConfig(**data["core"]), columns=data["columns"], rows=data["rows"])
 
     @property
     def geometry_id(self) -> int:

@@ -110,8 +110,9 @@ class Response:
 
 def seal(body: bytes) -> bytes:
     """Append the CRC and delimit: the bytes that go on the line, with an END on both sides."""
-    framed: bytes = sliplib.encode(body + zlib.crc32(body).to_bytes(CRC_BYTES, "little"))
-    return framed
+    end = bytes((SLIP_END,))
+    escaped: bytes = sliplib.encode(body + zlib.crc32(body).to_bytes(CRC_BYTES, "little"))
+    return end + escaped + end
 
 
 def unseal(frame: bytes) -> bytes | None:

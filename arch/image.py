@@ -125,6 +125,15 @@ class LoadableImage:
         core = self.config.core
         if len(self.memories) != 1:
             raise ImageError(f"the image holds {len(self.memories)} cores; the chip has 1")
+        for kind, ports in (("input", self.inputs), ("output", self.outputs)):
+            column = 0
+            for port in ports:
+                if port.first != column or port.size < 1:
+                    raise ImageError(
+                        f"{kind} {port.name!r} has {port.size} columns from {port.first} on; "
+                        f"it must have at least one, from {column} on: ports lie side by side"
+                    )
+                column += port.size
         lengths = {len(self.input_index), len(self.input_axon), len(self.input_offset)}
         if len(lengths) != 1:
             raise ImageError("the input map is inconsistent: its three columns differ in length")
@@ -134,8 +143,9 @@ class LoadableImage:
             ("input offset", self.input_offset, 1 << 16),
             ("output shift", self.output_shift, 1 << 16),
         ):
-            if len(values) and (values.min() < 0 or values.max() >= limit):
-                raise ImageError(f"the image names {name} {int(values.max())}; the limit is {limit - 1}")
+            wrong = values[(values < 0) | (values >= limit)]
+            if len(wrong):
+                raise ImageError(f"the image names {name} {int(wrong[0])}; it must be 0 to {limit - 1}")
         if len(self.output_shift) != self.output_size:
             raise ImageError(f"{len(self.output_shift)} output shifts for {self.output_size} outputs")
         for population in self.populations:

@@ -110,7 +110,6 @@ class WordLayout:
             data = np.asarray(values[field.name])
             if data.dtype.kind not in "iub":
                 raise ConfigError(f"{self.name}.{field.name} must be integers, not {data.dtype}")
-            data = data.astype(np.int64)
             if field.count == 1 and data.ndim == 1:
                 data = data[:, np.newaxis]
             if data.ndim != 2 or data.shape[1] != field.count or depth not in (None, data.shape[0]):
@@ -122,6 +121,7 @@ class WordLayout:
                 raise ConfigError(
                     f"{self.name}.{field.name}[{word}] is {data[word, element]}; it must be {field.low} to {field.high}"
                 )
+            data = data.astype(np.int64)
             if field.inverted:
                 data = ~data
             shifts = np.arange(field.bits, dtype=np.int64)

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -81,7 +81,7 @@ def tool_versions() -> dict[str, str]:
     return {name: version(name) for name in names}
 
 
-def run(command: Sequence[str], log: Path, what: str) -> None:
+def run(command: Sequence[str], log: Path, what: str, environment: Mapping[str, str] | None = None) -> None:
     """Run a program in the folder of ``log``, with its output in ``log``.
 
     The YoWASP programs see a ``/tmp`` of their own, so files are best named relative to that folder.
@@ -92,7 +92,9 @@ def run(command: Sequence[str], log: Path, what: str) -> None:
         If it fails; the message ends with the last lines of its output.
     """
     with log.open("ab") as out:
-        code = subprocess.run(list(command), stdout=out, stderr=subprocess.STDOUT, cwd=log.parent, check=False).returncode
+        code = subprocess.run(
+            list(command), stdout=out, stderr=subprocess.STDOUT, cwd=log.parent, env=environment, check=False
+        ).returncode
     if code:
         lines = log.read_text(errors="replace").splitlines()
         told = [line for line in lines if "ERROR" in line] or lines[-3:]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import operator
+
 from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -53,7 +56,7 @@ class Chip(wiring.Component):
                 "request": In(stream.Signature(ChipRequest)),
                 "response": Out(stream.Signature(ChipResponse)),
                 "link_errors": In(BUS_WORD_BITS),
-                "busy": Out(1),
+                "busy": Out(1, init=1),
             }
         )
 
@@ -62,89 +65,96 @@ class Chip(wiring.Component):
         core = Core(config=self.config.core, fabric=self.fabric)
         m.submodules.core = core
 
-        # Ticks.
+        # Ticks. ``go`` asks the core for a tick until it begins; ``ran`` is high while one runs.
         ticks_left = Signal(RUN_BITS)
+        more, go, ran = Signal(), Signal(), Signal()
         tick = Signal(BUS_WORD_BITS)
-        ran = Signal()
         clear = Signal()
-        m.d.comb += [
-            self.busy.eq(ticks_left.any() | ~core.idle | clear),
-            core.clear.eq(clear),
-            core.tick.eq(ticks_left.any() & ~clear),
-        ]
-        # ``ran`` is high while a tick runs.
-        with m.If(core.idle):
-            m.d.sync += ran.eq(0)
-            with m.If(ran):
-                m.d.sync += tick.eq(tick + 1)
-            with m.If(clear):
-                m.d.sync += [clear.eq(0), tick.eq(0)]
-            with m.Elif(ticks_left.any()):
-                m.d.sync += [ran.eq(1), ticks_left.eq(ticks_left - 1)]
+        # An event on its way to the core; it is taken at once, since the core is idle.
+        sending_event = Signal()
+        m.d.comb += [core.clear.eq(clear), core.tick.eq(go)]
+        m.d.sync += [more.eq(ticks_left.any()), self.busy.eq(more | ticks_left.any() | go | ran | clear | ~core.idle)]
+        with m.If(core.idle & ran):
+            m.d.sync += [ran.eq(0), tick.eq(tick + 1)]
+        with m.Elif(core.idle & clear):
+            m.d.sync += [clear.eq(0), tick.eq(0)]
+        with m.Elif(core.idle & go):
+            m.d.sync += [go.eq(0), ran.eq(1)]
+        with m.Elif(more & ~go & ~ran & ~clear & ~sending_event):
+            m.d.sync += [go.eq(1), more.eq(0), ticks_left.eq(ticks_left - 1)]
 
         pop, head_valid, head = self._add_output_queue(m, core, tick, ran, clear)
 
-        # Registers and core memories.
+        # Registers and core memories. A request is decoded in one cycle and carried out in the next, if it need not wait for the core.
         request, response = self.request, self.response
         address, write, word = request.payload.address, request.payload.write, request.payload.data
-        space = address[SPACE_SHIFT:]
-        respond = Signal()
+        space, offset = address[SPACE_SHIFT:], address[:SPACE_SHIFT]
+        decoded, waiting, respond = Signal(), Signal(), Signal()
         done, status, value = Signal(), Signal(2), Signal(BUS_WORD_BITS)
-        ready_for_change = ~self.busy & ~ran
+        to_core, may_change = Signal(), Signal()
+        numbers = (*Address,)
+        selects = Signal(len(numbers))
+        select = {number: selects[i] for i, number in enumerate(numbers)}
+        m.d.sync += [
+            decoded.eq(request.valid & ~decoded & ~waiting & ~respond),
+            to_core.eq(space == 1),
+            # Only a request can end this condition, and requests come one after the other.
+            may_change.eq(~(self.busy | more | ticks_left.any() | go | ran | clear)),
+            selects.eq(Cat((space == 0) & (offset == number) for number in numbers)),
+        ]
         m.d.comb += [
             response.valid.eq(respond),
+            request.ready.eq(done),
             core.request.payload.address.eq(address),
             core.request.payload.write.eq(write),
             core.request.payload.data.eq(word),
+            core.request.valid.eq(waiting),
             core.response.ready.eq(1),
-            core.events.payload.axon.eq(word[:EVENT_AXON_BITS]),
-            core.events.payload.delay.eq(word[EVENT_AXON_BITS : EVENT_AXON_BITS + DELAY_BITS]),
-            request.ready.eq(done),
         ]
-        waiting = Signal()
-        with m.If(respond), m.If(response.ready):
-            m.d.sync += respond.eq(0)
-        with m.Elif(waiting), m.If(core.response.valid):
-            m.d.comb += [done.eq(1), status.eq(core.response.payload.status), value.eq(core.response.payload.data)]
-        with m.Elif(request.valid):
-            with m.If(space == 1):
-                with m.If(ready_for_change):
-                    m.d.comb += core.request.valid.eq(1)
-                with m.Else():
-                    m.d.comb += [done.eq(1), status.eq(Status.BUSY)]
-            with m.Elif(space == 0):
-                m.d.comb += [done.eq(1), status.eq(Status.BAD_ADDRESS)]
-                offset = address[:SPACE_SHIFT]
-                with m.If(~write):
-                    for number, constant in constants(self.config).items():
-                        with m.If(offset == number):
-                            m.d.comb += [status.eq(Status.OK), value.eq(Const(constant, BUS_WORD_BITS))]
-                    for number, register in (
-                        (Address.STATUS, Cat(self.busy, head_valid, Const(0, 14), ticks_left)),
-                        (Address.TICK, tick),
-                        (Address.LINK_ERRORS, self.link_errors),
-                    ):
-                        with m.If(offset == number):
-                            m.d.comb += [status.eq(Status.OK), value.eq(register)]
-                    with m.If(offset == Address.OUTPUT):
-                        m.d.comb += [status.eq(Status.OK), value.eq(head), pop.eq(1)]
-                with m.Else():
-                    with m.If((offset == Address.CLEAR) | (offset == Address.RUN) | (offset == Address.EVENT)):
-                        m.d.comb += status.eq(Mux(ready_for_change, Status.OK, Status.BUSY))
-                    with m.If((offset == Address.CLEAR) & ready_for_change):
-                        m.d.sync += clear.eq(1)
-                    with m.If((offset == Address.RUN) & ready_for_change):
-                        m.d.sync += ticks_left.eq(word)
-                    with m.If((offset == Address.EVENT) & ready_for_change):
-                        m.d.comb += [core.events.valid.eq(1), done.eq(core.events.ready)]
+        readable = {
+            **{number: Const(constant, BUS_WORD_BITS) for number, constant in constants(self.config).items()},
+            Address.STATUS: Cat(self.busy, head_valid, Const(0, 14), ticks_left),
+            Address.TICK: tick,
+            Address.LINK_ERRORS: self.link_errors,
+            Address.OUTPUT: head,
+        }
+        change = select[Address.CLEAR] | select[Address.RUN] | select[Address.EVENT]
+        m.d.comb += [
+            value.eq(functools.reduce(operator.or_, (Mux(select[number], source, 0) for number, source in readable.items()))),
+            core.events.valid.eq(sending_event),
+        ]
+        with m.If(core.events.ready):
+            m.d.sync += sending_event.eq(0)
+        with m.If(respond):
+            with m.If(response.ready):
+                m.d.sync += respond.eq(0)
+        with m.Elif(waiting):
+            m.d.comb += [status.eq(core.response.payload.status), done.eq(core.response.valid)]
+            m.d.sync += waiting.eq(~core.response.valid)
+        with m.Elif(decoded & ~sending_event):
+            with m.If(to_core):
+                m.d.sync += waiting.eq(may_change)
+                m.d.comb += [done.eq(~may_change), status.eq(Status.BUSY)]
+            with m.Elif(~write & Cat(select[number] for number in readable).any()):
+                m.d.comb += [done.eq(1), status.eq(Status.OK), pop.eq(select[Address.OUTPUT])]
+            with m.Elif(write & change & ~may_change):
+                m.d.comb += [done.eq(1), status.eq(Status.BUSY)]
+            with m.Elif(write & change):
+                m.d.comb += [done.eq(1), status.eq(Status.OK)]
+                with m.If(select[Address.EVENT]):
+                    m.d.sync += [sending_event.eq(1), core.events.payload.eq(word)]
+                with m.If(select[Address.CLEAR]):
+                    m.d.sync += clear.eq(1)
+                with m.If(select[Address.RUN]):
+                    m.d.sync += ticks_left.eq(word)
             with m.Else():
                 m.d.comb += [done.eq(1), status.eq(Status.BAD_ADDRESS)]
-        with m.If(core.request.valid):
-            m.d.sync += waiting.eq(1)
-        with m.Elif(waiting & core.response.valid):
-            m.d.sync += waiting.eq(0)
         with m.If(done):
-            m.d.sync += [respond.eq(1), response.payload.status.eq(status), response.payload.data.eq(value)]
+            m.d.sync += [
+                respond.eq(1),
+                response.payload.status.eq(status),
+                response.payload.data.eq(Mux(waiting, core.response.payload.data, value)),
+            ]
         return m
 
     def _add_output_queue(self, m: Module, core: Core, tick: Signal, ran: Signal, clear: Signal) -> tuple[Signal, Signal, Signal]:

@@ -149,11 +149,13 @@ class Core(wiring.Component):
                 m.d.sync += phase.eq(Phase.INTEGRATE)
                 with m.If(age != config.levels - 1):
                     m.d.sync += age.eq(age + 1)
-            with m.Case(Phase.INTEGRATE), m.If(~was_integrating):
-                m.d.comb += update.start.eq(1)
-                m.d.sync += phase.eq(Phase.UPDATE)
-            with m.Case(Phase.UPDATE), m.If(~was_updating):
-                m.d.sync += phase.eq(Phase.IDLE)
+            with m.Case(Phase.INTEGRATE):
+                with m.If(~was_integrating):
+                    m.d.comb += update.start.eq(1)
+                    m.d.sync += phase.eq(Phase.UPDATE)
+            with m.Case(Phase.UPDATE):
+                with m.If(~was_updating):
+                    m.d.sync += phase.eq(Phase.IDLE)
         m.d.comb += [
             control.read_address.eq(age),
             control.read_enable.eq(phase == Phase.START),

@@ -6,7 +6,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from spikeloom.arch.config import CoreConfig, bits_for
+from spikeloom.arch.config import CoreConfig, bits_for, ceil_div
 from spikeloom.arch.memory_map import row_layout, weight_layout
 from spikeloom.hdl.fabric import Fabric
 from spikeloom.hdl.layouts import struct_of
@@ -141,8 +141,13 @@ class Crossbar(wiring.Component):
             m.d.sync += wait.eq(wait - 1)
 
         weight = self._add_weights(m, running, weight_address)
-        pipe_busy = self._add_accumulators(m, issue, word, weight)
-        m.d.comb += self.busy.eq(self.axons.valid | lookup1 | next_valid | running | pipe_busy)
+        added, added_word = issue, word
+        if self._weight_banks > 1:
+            # The weights come a cycle later.
+            added, added_word = Signal(name="issued_late"), Signal(word_bits, name="issued_late_word")
+            m.d.sync += [added.eq(issue), added_word.eq(word)]
+        pipe_busy = self._add_accumulators(m, added, added_word, weight)
+        m.d.comb += self.busy.eq(self.axons.valid | lookup1 | next_valid | running | added | pipe_busy)
         return m
 
     @property
@@ -154,13 +159,23 @@ class Crossbar(wiring.Component):
         """Whether the accumulator memory's output has a register of its own before the adder."""
         return self.fabric.slow_block_ram and not self._distributed
 
+    @property
+    def _weight_banks(self) -> int:
+        """Parts of a weight memory that is deeper than one block RAM; each part has a register before the choice between them."""
+        if self.fabric.spram or not self.fabric.block_ram_depth:
+            return 1
+        return 1 << (ceil_div(self.config.words, self.fabric.block_ram_depth) - 1).bit_length()
+
     def _add_weights(self, m: Module, enable: Signal, address: Signal) -> data.View:
-        """Weight memory; the word of an address given in cycle c is valid in cycle c + 2."""
+        """Weight memory; the word of an address given in cycle c is valid in cycle c + 2, or c + 3 if the memory has banks."""
         config = self.config
         layout = weight_layout(config)
+        banks = self._weight_banks
+        bank_bits = (banks - 1).bit_length()
         weights = BankedRam(
             width=layout.bits,
             depth=config.words,
+            banks=banks,
             readback=self.config.readback,
             fabric=self.fabric,
             style="spram" if self.fabric.spram else "block",
@@ -168,8 +183,18 @@ class Crossbar(wiring.Component):
         m.submodules.weight_ram = weights
         connect(m, flipped(self.weight_bus), weights.bus)
         weight = Signal(struct_of(layout), reset_less=True)
-        m.d.comb += [weights.read_address.eq(address), weights.read_enable.eq(enable)]
-        m.d.sync += weight.as_value().eq(weights.read_data)
+        m.d.comb += [weights.read_address.eq(address[bank_bits:]), weights.read_enable.eq(enable)]
+        if banks == 1:
+            m.d.sync += weight.as_value().eq(weights.read_data)
+        else:
+            bank1, bank2 = Signal(bank_bits), Signal(bank_bits)
+            candidates = Signal(len(weights.read_data), reset_less=True)
+            m.d.sync += [
+                bank1.eq(address[:bank_bits]),
+                bank2.eq(bank1),
+                candidates.eq(weights.read_data),
+                weight.as_value().eq(candidates.word_select(bank2, layout.bits)),
+            ]
         return weight
 
     def _add_accumulators(self, m: Module, issue: Signal, word: Signal, weight: data.View) -> Signal:

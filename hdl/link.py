@@ -21,6 +21,8 @@ WORD_BYTES = 4
 #: Words of the answer to ``HELLO``: the number sent, ``IDENT``, ``PROTOCOL_VERSION``.
 HELLO_WORDS = 3
 COUNT_BITS = 8
+#: Cycles from a step of the sending counter to its byte.
+SETTLE_CYCLES = 5
 
 
 class Phase(enum.Enum, shape=3):
@@ -28,18 +30,20 @@ class Phase(enum.Enum, shape=3):
 
     #: Taking bytes until a frame ends.
     RECEIVE = 0
-    #: Looking at the frame.
-    CHECK = 1
+    #: Comparing its length, checksum and sequence number.
+    COMPARE = 1
+    #: Deciding what to do with it.
+    CHECK = 2
     #: Fetching the next word to write from the buffer.
-    FETCH = 2
+    FETCH = 3
     #: Waiting for the chip to take a request.
-    REQUEST = 3
+    REQUEST = 4
     #: Waiting for its answer.
-    ANSWER = 4
+    ANSWER = 5
     #: Storing a word of the answer in the buffer.
-    STORE = 5
+    STORE = 6
     #: Sending the response.
-    SEND = 6
+    SEND = 7
 
 
 class Link(wiring.Component):
@@ -91,10 +95,7 @@ class Link(wiring.Component):
         header = Signal(8 * HEADER_BYTES)
         sequence, operation, count = header[0:8], header[8:16], header[16:32]
         address = Signal(BUS_WORD_BITS)
-        is_write = (operation == Operation.WRITE) | (operation == Operation.WRITE_SAME)
-        is_read = (operation == Operation.READ) | (operation == Operation.READ_SAME)
-        is_same = (operation == Operation.READ_SAME) | (operation == Operation.WRITE_SAME)
-        is_hello = operation == Operation.HELLO
+        is_write, is_read, is_same, is_hello = Signal(), Signal(), Signal(), Signal()
         # The last response, kept for a repetition of its request.
         last_sequence, last_valid = Signal(8), Signal()
         last_status, last_count, last_words = Signal(3), Signal(COUNT_BITS), Signal(COUNT_BITS)
@@ -103,10 +104,29 @@ class Link(wiring.Component):
         done_words = Signal(COUNT_BITS)
         word, byte_of_word = Signal(BUS_WORD_BITS), Signal(range(WORD_BYTES + 1))
         fetch_at, store_at = Signal(range(HALF)), Signal(range(HALF))
+        # Comparisons are registered, since a byte on the line takes many cycles: each is valid a cycle after its operands settle.
+        expected_length = Signal(range(2 * HALF))
+        damaged, repeated, follows = Signal(), Signal(), Signal()
+        bad_operation, bad_length = Signal(), Signal()
+        at_last, at_end = Signal(), Signal()
+        m.d.sync += [
+            is_write.eq((operation == Operation.WRITE) | (operation == Operation.WRITE_SAME)),
+            is_read.eq((operation == Operation.READ) | (operation == Operation.READ_SAME)),
+            is_same.eq((operation == Operation.READ_SAME) | (operation == Operation.WRITE_SAME)),
+            is_hello.eq(operation == Operation.HELLO),
+            expected_length.eq(HEADER_BYTES + CRC_BYTES + Mux(is_write, WORD_BYTES * count[:COUNT_BITS], 0)),
+            damaged.eq(overlong | ~crc.match_detected | (length < HEADER_BYTES + CRC_BYTES)),
+            repeated.eq(last_valid & ~is_hello & (sequence == last_sequence)),
+            follows.eq(last_valid & (sequence == (last_sequence + 1)[:8])),
+            bad_operation.eq(~is_hello & ~is_read & ~is_write),
+            bad_length.eq((count > MAX_WORDS) | (length != expected_length)),
+            at_last.eq(done_words + 1 == count[:COUNT_BITS]),
+            at_end.eq(done_words == count[:COUNT_BITS]),
+        ]
 
         m.d.comb += [
             self.i.ready.eq(1),
-            decoder.valid.eq(self.i.valid & (phase == Phase.RECEIVE)),
+            decoder.valid.eq(self.i.valid),
             decoder.byte.eq(self.i.payload),
             self.request.payload.address.eq(address),
             self.request.payload.write.eq(is_write),
@@ -116,32 +136,37 @@ class Link(wiring.Component):
             buffer.read_enable.eq(1),
         ]
 
+        # A byte of a frame, a cycle after it came.
+        got_valid, got = Signal(), Signal.like(decoder.out)
+        m.d.sync += [got_valid.eq(decoder.out_valid & (phase == Phase.RECEIVE)), got.eq(decoder.out)]
+
         with m.Switch(phase):
             with m.Case(Phase.RECEIVE):
                 m.d.comb += [
                     buffer.write_address.eq(length),
-                    buffer.write_data.eq(decoder.out.byte),
-                    crc.data.eq(decoder.out.byte),
+                    buffer.write_data.eq(got.byte),
+                    crc.data.eq(got.byte),
                 ]
-                with m.If(decoder.out_valid & decoder.out.end), m.If(length != 0):
-                    m.d.sync += phase.eq(Phase.CHECK)
-                with m.Elif(decoder.out_valid):
+                with m.If(got_valid & got.end):
+                    with m.If(length != 0):
+                        m.d.sync += phase.eq(Phase.COMPARE)
+                with m.Elif(got_valid):
                     m.d.comb += [buffer.write_enable.eq(1), crc.valid.eq(1)]
                     m.d.sync += length.eq(length + 1)
                     with m.If(length == HALF - 1):
                         m.d.sync += [overlong.eq(1), length.eq(HALF - 1)]
                     with m.If(length < HEADER_BYTES):
-                        m.d.sync += header.eq(Cat(header[8:], decoder.out.byte))
+                        m.d.sync += header.eq(Cat(header[8:], got.byte))
+
+            with m.Case(Phase.COMPARE):
+                m.d.sync += phase.eq(Phase.CHECK)
 
             with m.Case(Phase.CHECK):
-                expected_length = HEADER_BYTES + CRC_BYTES + Mux(is_write, WORD_BYTES * count[:COUNT_BITS], 0)
-                repeated = last_valid & (sequence == last_sequence)
-                follows = last_valid & (sequence == (last_sequence + 1)[:8])
                 m.d.comb += crc.start.eq(1)
                 m.d.sync += [length.eq(0), overlong.eq(0), refused.eq(0)]
-                with m.If(overlong | ~crc.match_detected | (length < HEADER_BYTES + CRC_BYTES)):
+                with m.If(damaged):
                     m.d.sync += [self.errors.eq(self.errors + 1), phase.eq(Phase.RECEIVE)]
-                with m.Elif(~is_hello & repeated):
+                with m.Elif(repeated):
                     m.d.sync += phase.eq(Phase.SEND)
                 with m.Elif(~is_hello & ~follows):
                     m.d.sync += [refused.eq(1), phase.eq(Phase.SEND)]
@@ -160,9 +185,9 @@ class Link(wiring.Component):
                         word.eq(header[32:]),
                         phase.eq(Phase.SEND),
                     ]
-                    with m.If(~is_hello & ~is_read & ~is_write):
+                    with m.If(bad_operation):
                         m.d.sync += last_status.eq(Status.BAD_OPERATION)
-                    with m.Elif((count > MAX_WORDS) | (length != expected_length)):
+                    with m.Elif(bad_length):
                         m.d.sync += last_status.eq(Status.BAD_LENGTH)
                     with m.Elif(is_hello):
                         m.d.sync += phase.eq(Phase.STORE)
@@ -178,22 +203,24 @@ class Link(wiring.Component):
                 with m.If(byte_of_word == WORD_BYTES):
                     m.d.sync += [fetch_at.eq(fetch_at), byte_of_word.eq(0), phase.eq(Phase.REQUEST)]
 
-            with m.Case(Phase.REQUEST), m.If(self.request.ready):
-                m.d.sync += phase.eq(Phase.ANSWER)
+            with m.Case(Phase.REQUEST):
+                with m.If(self.request.ready):
+                    m.d.sync += phase.eq(Phase.ANSWER)
 
-            with m.Case(Phase.ANSWER), m.If(self.response.valid):
-                m.d.sync += [last_status.eq(self.response.payload.status), phase.eq(Phase.SEND)]
-                with m.If(self.response.payload.status == Status.OK):
-                    m.d.sync += [
-                        word.eq(self.response.payload.data),
-                        address.eq(address + ~is_same),
-                        done_words.eq(done_words + 1),
-                        last_count.eq(done_words + 1),
-                    ]
-                    with m.If(is_read):
-                        m.d.sync += phase.eq(Phase.STORE)
-                    with m.Elif(done_words + 1 != count):
-                        m.d.sync += phase.eq(Phase.FETCH)
+            with m.Case(Phase.ANSWER):
+                with m.If(self.response.valid):
+                    m.d.sync += [last_status.eq(self.response.payload.status), phase.eq(Phase.SEND)]
+                    with m.If(self.response.payload.status == Status.OK):
+                        m.d.sync += [
+                            word.eq(self.response.payload.data),
+                            address.eq(address + ~is_same),
+                            done_words.eq(done_words + 1),
+                            last_count.eq(done_words + 1),
+                        ]
+                        with m.If(is_read):
+                            m.d.sync += phase.eq(Phase.STORE)
+                        with m.Elif(~at_last):
+                            m.d.sync += phase.eq(Phase.FETCH)
 
             with m.Case(Phase.STORE):
                 m.d.comb += [
@@ -214,7 +241,7 @@ class Link(wiring.Component):
                             word.eq(Mux(last_words == 0, IDENT, PROTOCOL_VERSION)),
                             phase.eq(Mux(last_words == HELLO_WORDS - 1, Phase.SEND, Phase.STORE)),
                         ]
-                    with m.Elif(done_words == count):
+                    with m.Elif(at_end):
                         m.d.sync += phase.eq(Phase.SEND)
 
             with m.Case(Phase.SEND):
@@ -238,31 +265,40 @@ class Link(wiring.Component):
         words: Signal,
     ) -> None:
         """Send a delimiter, the header, the data, the CRC and a delimiter."""
-        opened, closing = Signal(), Signal()
+        opened = Signal()
         sent = Signal(range(RESPONSE_HEADER_BYTES + HALF + CRC_BYTES + 1))
-        settled = Signal()
-        data_end = RESPONSE_HEADER_BYTES + Cat(Const(0, 2), words)
-        in_header, in_data = sent < RESPONSE_HEADER_BYTES, sent < data_end
-        crc_byte = (sent - data_end)[:2]
+        # Where the data and the CRC end. Both ends are multiples of four, so the low bits of ``sent`` number the bytes of the CRC too.
+        data_end, crc_end = Signal.like(sent), Signal.like(sent)
+        in_header, in_data, closing = Signal(), Signal(), Signal()
+        byte, end = Signal(8), Signal()
+        settled = Signal(SETTLE_CYCLES)
         item = encoder.i
         m.d.comb += [
             buffer.read_address.eq(HALF + (sent - RESPONSE_HEADER_BYTES)[:8]),
-            item.valid.eq(settled),
-            item.payload.end.eq(~opened | closing),
-            item.payload.byte.eq(
-                Mux(in_header, Array(header_bytes)[sent[:2]], Mux(in_data, buffer.read_data, crc.crc.word_select(crc_byte, 8)))
-            ),
-            crc.data.eq(item.payload.byte),
-            closing.eq(sent == data_end + CRC_BYTES),
+            item.valid.eq(settled[-1]),
+            item.payload.end.eq(end),
+            item.payload.byte.eq(byte),
+            crc.data.eq(byte),
         ]
-        # The buffer's answer needs a cycle after each step.
-        m.d.sync += settled.eq(1)
+        # A byte goes through registers: the ends, the comparisons, the choice.
+        m.d.sync += [
+            settled.eq(Cat(Const(1, 1), settled[:-1])),
+            data_end.eq(RESPONSE_HEADER_BYTES + Cat(Const(0, 2), words)),
+            crc_end.eq(data_end + CRC_BYTES),
+            in_header.eq(sent < RESPONSE_HEADER_BYTES),
+            in_data.eq(sent < data_end),
+            closing.eq(sent == crc_end),
+            byte.eq(
+                Mux(in_header, Array(header_bytes)[sent[:2]], Mux(in_data, buffer.read_data, crc.crc.word_select(sent[:2], 8)))
+            ),
+            end.eq(~opened | closing),
+        ]
         with m.If(item.valid & item.ready):
             m.d.sync += settled.eq(0)
             with m.If(~opened):
                 m.d.comb += crc.start.eq(1)
                 m.d.sync += opened.eq(1)
-            with m.Elif(closing):
+            with m.Elif(end):
                 m.d.comb += crc.start.eq(1)
                 m.d.sync += [opened.eq(0), sent.eq(0), phase.eq(Phase.RECEIVE)]
             with m.Else():

@@ -64,8 +64,9 @@ class UartReceiver(wiring.Component):
         shift = Signal(8)
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
-        with m.If(left == 0), m.If(~line):
-            m.d.sync += [left.eq(FRAME_BITS), timer.eq(self.divisor // 2 - 1)]
+        with m.If(left == 0):
+            with m.If(~line):
+                m.d.sync += [left.eq(FRAME_BITS), timer.eq(self.divisor // 2 - 1)]
         with m.Elif(timer != 0):
             m.d.sync += timer.eq(timer - 1)
         with m.Else():
@@ -109,13 +110,14 @@ class UartTransmitter(wiring.Component):
         left = Signal(range(FRAME_BITS + 1))
         shift = Signal(FRAME_BITS - 1, init=-1)
         m.d.comb += self.i.ready.eq(left == 0)
-        with m.If(left == 0), m.If(self.i.valid):
-            m.d.sync += [
-                left.eq(FRAME_BITS),
-                timer.eq(self.divisor - 1),
-                shift.eq(Cat(self.i.payload, Const(1, 1))),
-                self.tx.eq(0),
-            ]
+        with m.If(left == 0):
+            with m.If(self.i.valid):
+                m.d.sync += [
+                    left.eq(FRAME_BITS),
+                    timer.eq(self.divisor - 1),
+                    shift.eq(Cat(self.i.payload, Const(1, 1))),
+                    self.tx.eq(0),
+                ]
         with m.Elif(timer != 0):
             m.d.sync += timer.eq(timer - 1)
         with m.Else():

@@ -43,6 +43,8 @@ class BusChip(Chip):
         self.bus = bus
         self._regions = regions(image.config.core)
         self._counters: list[dict[str, int]] = []
+        #: State after the last sample, if the chip has gone on since.
+        self._state: dict[str, IntArray] = {}
         self._identify()
         self._wait_idle()
         self._load(check and image.config.core.readback)
@@ -101,6 +103,7 @@ class BusChip(Chip):
 
     def clear(self) -> None:
         """Return to the initial state."""
+        self._state = {}
         self.bus.write(Address.CLEAR, np.ones(1, np.uint32))
         self._wait_idle()
 
@@ -124,7 +127,13 @@ class BusChip(Chip):
 
     def _run_sample(self, spikes: BoolArray, outputs: BoolArray, potentials: dict[str, IntArray]) -> None:
         self.clear()
-        for tick, axons in enumerate(input_events(self.image, spikes)):
+        total = len(spikes) + self.image.drain
+        last_level = max([self.image.population(name).level for name in potentials], default=0)
+        for tick, axons in enumerate(input_events(self.image, spikes, max(self.image.drain, last_level))):
+            if tick == total:
+                # Ticks from here on only complete recordings; outputs, state and counters are those of before.
+                self._finish()
+                self._state = self.state()
             for stamp, number in self.bus.tick(axons).tolist():
                 if stamp != tick % (1 << OUTPUT_TICK_BITS):
                     raise LinkError(f"an output of tick {stamp} came in tick {tick}")
@@ -138,6 +147,10 @@ class BusChip(Chip):
                     row = tick - population.level
                     if 0 <= row < len(spikes):
                         array[row] = membrane[population.first : population.first + population.size]
+        if not self._state:
+            self._finish()
+
+    def _finish(self) -> None:
         if self.image.config.core.counters:
             values = self.read_region("counters")[:, 0].tolist()
             self._counters.append(dict(zip(COUNTER_NAMES, values, strict=True)))
@@ -148,6 +161,8 @@ class BusChip(Chip):
 
     def state(self) -> dict[str, IntArray]:
         """See :meth:`Chip.state`."""
+        if self._state:
+            return self._state
         core = self.image.config.core
         state = self._regions["state"].layout.unpack(self.read_region("state"))
         pending = self._regions["delays"].layout.unpack(self.read_region("delays"))["pending"]

@@ -113,7 +113,7 @@ class Chip(ABC):
         self.close()
 
 
-def input_events(image: LoadableImage, spikes: BoolArray) -> list[IntArray]:
+def input_events(image: LoadableImage, spikes: BoolArray, drain: int) -> list[IntArray]:
     """Axons due at each tick of a run.
 
     Parameters
@@ -122,13 +122,15 @@ def input_events(image: LoadableImage, spikes: BoolArray) -> list[IntArray]:
         For its input map.
     spikes : bool array ``[ticks, inputs]``
         One sample.
+    drain : int
+        Ticks after the last input step.
 
     Returns
     -------
     list of int64 arrays
-        One per tick of the run, ``ticks + image.drain`` in all.
+        One per tick of the run, ``ticks + drain`` in all.
     """
-    total = len(spikes) + image.drain
+    total = len(spikes) + drain
     events: list[list[IntArray]] = [[] for _ in range(total)]
     for offset in np.unique(image.input_offset).tolist():
         chosen = image.input_offset == offset

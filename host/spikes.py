@@ -25,7 +25,10 @@ def check_spikes(spikes: npt.ArrayLike, inputs: int) -> BoolArray:
     InputError
         If shape or values are wrong; the message names what was found and what is expected.
     """
-    array = np.asarray(spikes)
+    try:
+        array = np.asarray(spikes)
+    except ValueError as error:
+        raise InputError(f"input spikes are not an array: their rows differ in length or depth ({error})") from error
     if array.ndim not in (2, 3) or array.shape[-1] != inputs:
         raise InputError(
             f"input spikes have shape {list(array.shape)}; the image needs [ticks, {inputs}] or [samples, ticks, {inputs}]"
@@ -42,4 +45,4 @@ def check_spikes(spikes: npt.ArrayLike, inputs: int) -> BoolArray:
             )
     if array.shape[-2] == 0:
         raise InputError("input spikes have no ticks; give at least one")
-    return array.astype(np.bool_).reshape(-1, *array.shape[-2:])
+    return array.astype(np.bool_)[np.newaxis] if array.ndim == 2 else array.astype(np.bool_)

@@ -133,6 +133,7 @@ def compile_network(
     bundles = places.bundles
     memory = _fill(network, quantised, core, places, levels)
     notes: dict[str, object] = {
+        "dt_ms": network.dt,
         "verdict": [asdict(need) for need in verdict],
         "quantisation": [asdict(report) for report in quantised.reports],
         "populations": {p.label: p.note for p in network.populations if p.note},
@@ -285,7 +286,6 @@ class _Places:
     neurons: int
     bundles: list[Bundle]
     rows: list[tuple[IntArray, IntArray, IntArray]]
-    routes: int
 
 
 def _place(
@@ -301,9 +301,14 @@ def _place(
         first, neurons = _number_neurons(order, fine)
     bundles = _bundle(network, core, delays, first)
     rows = []
-    axon = words = routes = 0
+    axon = words = 0
+    routes = {p.label: np.full(p.size, int(p in network.outputs)) for p in order}
+    # Largest and least sum that the weights of each neuron allow.
+    bounds = np.zeros((2, ceil_div(neurons, core.lanes) * core.lanes), np.int64)
     for bundle in bundles:
         weights = _bundle_weights(network, quantised, core, bundle, first)
+        columns = slice(bundle.start * core.lanes, (bundle.last + 1) * core.lanes)
+        bounds[:, columns] += np.maximum(weights, 0).sum(axis=0), np.minimum(weights, 0).sum(axis=0)
         words_used: BoolArray = (weights.reshape(len(weights), -1, core.lanes) != 0).any(axis=2)
         bundle.used = np.flatnonzero(words_used.any(axis=1))
         bundle.axon = axon
@@ -314,8 +319,7 @@ def _place(
         axon += len(bundle.used)
         words += int((lasts - starts + 1).sum())
         if not bundle.source.is_input:
-            routes += len(bundle.used)
-    routes += sum(p.size for p in network.outputs)
+            routes[bundle.source.label][bundle.used] += 1
     late = [p for p in order if levels[p.label] >= core.levels and not _quiet_at_rest(quantised, p)]
     depth = max((levels[p.label] for p in late), default=0) + 1
     smaller = "choose a larger geometry or a smaller network"
@@ -323,10 +327,20 @@ def _place(
         Need("neurons", neurons, core.neurons, smaller),
         Need("axons", axon, core.axons, f"{smaller}: one axon per input and per neuron that reaches others"),
         Need("weight words", words, core.words, f"{smaller}, or fewer weight bits; a word holds {core.lanes} weights"),
-        Need("destinations", routes, core.routes, f"{smaller}, or raise destinations"),
+        Need("destinations", sum(int(n.sum()) for n in routes.values()), core.routes, f"{smaller}, or raise destinations"),
         Need("levels", depth if late else 1, core.levels, "raise levels, or use fewer layers with a bias"),
+        Need("accumulator bits", _bits_of_sums(bounds), core.sum_bits, "raise accumulator_bits, or use fewer weight bits"),
     ]
-    return _Places(order, first, neurons, bundles, rows, routes), verdict
+    longest = max(int(n.max()) for n in routes.values())
+    room = regions(core)["route_index"].layout.fields[1].high
+    if longest > room:
+        verdict.append(Need("destinations of one neuron", longest, room, "raise destinations"))
+    return _Places(order, first, neurons, bundles, rows), verdict
+
+
+def _bits_of_sums(bounds: IntArray) -> int:
+    """Bits of a signed number that holds every sum between the bounds."""
+    return int(max(bounds[0].max(), -bounds[1].min() - 1, 0)).bit_length() + 1
 
 
 def _number_neurons(order: list[Population], align: int) -> tuple[dict[str, int], int]:
@@ -509,12 +523,15 @@ def _activity(
     network: Network, quantised: QuantisedNetwork, samples: npt.ArrayLike, warnings: list[str]
 ) -> list[dict[str, object]]:
     """Spikes per population in real numbers and in integers."""
-    spikes = np.asarray(samples, np.bool_)
-    if spikes.ndim == 2:
-        spikes = spikes[np.newaxis]
+    array = np.asarray(samples)
+    if array.ndim == 2:
+        array = array[np.newaxis]
     columns = sum(p.size for p in network.inputs)
-    if spikes.ndim != 3 or spikes.shape[2] != columns:
-        raise InputError(f"samples have shape {list(spikes.shape)}; the network needs [samples, ticks, {columns}]")
+    if array.ndim != 3 or array.shape[2] != columns or not array.size:
+        raise InputError(f"samples have shape {list(array.shape)}; the network needs [samples, ticks, {columns}]")
+    if not np.isin(array, (0, 1)).all():
+        raise InputError("samples hold values other than 0 and 1; encode analog values first (spikeloom.encode)")
+    spikes = array.astype(np.bool_)
     real, integer = evaluate(network, spikes), evaluate(network, spikes, quantised)
     table: list[dict[str, object]] = []
     for population in network.populations:

@@ -7,9 +7,10 @@ Nouns and units follow PyNN where they fit: time in ms, potential in mV, current
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +65,15 @@ class Neurons:
                 f"retention of neuron {int(np.argmax(wrong))} is {self.retention[wrong][0]:.6g}; it must be 0 to 1 "
                 "(a time step longer than the time constant cannot be computed; choose a smaller dt)"
             )
+        if (self.threshold == -np.inf).any():
+            raise NetworkError(
+                f"threshold of neuron {int(np.argmin(self.threshold))} is -inf; only inf (never fires) may be infinite"
+            )
+        if self.reset_mode == "subtract" and ((self.reset < 0) | (self.threshold < 0)).any():
+            raise NetworkError(
+                f"a reset by subtraction with a smallest amount of {self.reset.min():g} and a smallest threshold of "
+                f"{self.threshold.min():g}; both must be 0 or more, or the potential could grow without end"
+            )
         if (self.refractory < 0).any():
             raise NetworkError(f"a refractory period of {int(self.refractory.min())} steps; it must be 0 or more")
 
@@ -107,6 +117,8 @@ class IF_curr_delta:
         """See :class:`Cell`. Potentials count from ``v_rest``."""
         if not self.tau_m > 0 or not self.cm > 0:
             raise NetworkError(f"tau_m is {self.tau_m} ms and cm {self.cm} nF; both must be above 0")
+        if not 0 <= self.tau_refrac < math.inf:
+            raise NetworkError(f"tau_refrac is {self.tau_refrac} ms; it must be finite, and 0 or more")
         retention = math.exp(-dt / self.tau_m)
         drive = (1 - retention) * self.i_offset * self.tau_m / self.cm
         return Neurons(
@@ -198,8 +210,6 @@ class Network:
         return [population for population in self.populations if population.is_input]
 
     def _add(self, population: Population) -> Population:
-        if not isinstance(population.size, int) or population.size < 1:
-            raise NetworkError(f"{population.label} has {population.size} neurons; it needs at least 1")
         if any(other.label == population.label for other in self.populations):
             raise NetworkError(f"there are two populations named {population.label!r}")
         self.populations.append(population)
@@ -207,11 +217,14 @@ class Network:
 
     def input(self, size: int, label: str = "input") -> Population:
         """Add input lines."""
-        return self._add(Population(label, size, None))
+        return self._add(Population(label, _count(size, label), None))
 
     def population(self, size: int, cell: Cell | Neurons, label: str, note: str = "") -> Population:
         """Add neurons of a cell type, or in per-step form."""
+        size = _count(size, label)
         neurons = cell if isinstance(cell, Neurons) else cell.neurons(size, self.dt)
+        if len(neurons.retention) != size:
+            raise NetworkError(f"{label} has {size} neurons, but the parameters of {len(neurons.retention)}")
         return self._add(Population(label, size, neurons, note))
 
     def projection(self, pre: Population, post: Population, weights: npt.ArrayLike, delay: float | None = None) -> Projection:
@@ -236,7 +249,10 @@ class Network:
         for population in (pre, post):
             if population not in self.populations:
                 raise NetworkError(f"projection {name}: {population.label!r} is not part of this network")
-        matrix = np.asarray(weights, np.float64)
+        try:
+            matrix = np.asarray(weights, np.float64)
+        except (TypeError, ValueError) as error:
+            raise NetworkError(f"projection {name}: weights are not an array of numbers: {error}") from error
         if matrix.ndim == 0:
             matrix = np.full((pre.size, post.size), float(matrix))
         if matrix.shape != (pre.size, post.size):
@@ -246,9 +262,9 @@ class Network:
             raise NetworkError(f"projection {name}: the weight from {row} to {column} is {matrix[row, column]}")
         steps: int | None = None
         if delay is not None:
-            steps = round(delay / self.dt)
+            steps = round(delay / self.dt) if 0 <= delay < math.inf else -1
             if steps < 0 or abs(steps * self.dt - delay) > 1e-6 * max(self.dt, abs(delay)):
-                raise NetworkError(f"projection {name}: the delay {delay} ms is not a multiple of the step of {self.dt} ms")
+                raise NetworkError(f"projection {name}: the delay {delay} ms is not 0 or a multiple of the step of {self.dt} ms")
         projection = Projection(pre, post, matrix, steps)
         self.projections.append(projection)
         return projection
@@ -282,18 +298,31 @@ class Network:
         feedback: set[int] = set()
         finished: set[str] = set()
 
-        def visit(label: str, path: set[str]) -> None:
-            """Depth first; recursion is as deep as the network has layers."""
-            for projection in followers.get(label, []):
-                post = projection.post.label
-                if post in path or post == label:
-                    feedback.add(id(projection))
-                elif post not in finished:
-                    visit(post, path | {post})
-            finished.add(label)
-
         starts: Iterable[Population] = sorted(self.populations, key=lambda p: (not p.is_input, p.label))
-        for population in starts:
-            if population.label not in finished:
-                visit(population.label, {population.label})
+        for start in starts:
+            # Depth first: each population of the path that leads here, with the projections that are still to be followed.
+            path = {} if start.label in finished else {start.label: iter(followers.get(start.label, []))}
+            while path:
+                label, remaining = next(reversed(path.items()))
+                for projection in remaining:
+                    post = projection.post.label
+                    if post in path:
+                        feedback.add(id(projection))
+                    elif post not in finished:
+                        path[post] = iter(followers.get(post, []))
+                        break
+                else:
+                    finished.add(label)
+                    del path[label]
         return [p.delay if p.delay is not None else int(id(p) in feedback) for p in self.projections]
+
+
+def _count(size: SupportsIndex, label: str) -> int:
+    """Number of neurons or lines, of any integer type."""
+    try:
+        count = operator.index(size)
+    except TypeError:
+        count = 0
+    if count < 1:
+        raise NetworkError(f"{label} has {size} neurons; it needs a whole number of them, at least 1")
+    return count

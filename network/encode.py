@@ -17,8 +17,8 @@ def _checked(values: npt.ArrayLike, ticks: int, full_scale: float) -> npt.NDArra
     array = np.asarray(values)
     if ticks < 1:
         raise InputError(f"ticks is {ticks}; it must be at least 1")
-    if full_scale <= 0:
-        raise InputError(f"full_scale is {full_scale}; it must be above 0")
+    if not 0 < full_scale < np.inf:
+        raise InputError(f"full_scale is {full_scale}; it must be above 0 and finite")
     if array.dtype.kind not in "iufb":
         raise InputError(f"values have the type {array.dtype}; they must be numbers")
     if array.ndim == 0:
@@ -86,8 +86,8 @@ def delta(signal: npt.ArrayLike, threshold: float) -> BoolArray:
         Rises in the first n columns, falls in the others. The first tick is the reference and has no spikes.
     """
     array = np.asarray(signal, np.float64)
-    if array.ndim < 2:
-        raise InputError(f"the signal has shape {list(array.shape)}; it needs [..., ticks, n]")
+    if array.ndim < 2 or array.shape[-2] == 0:
+        raise InputError(f"the signal has shape {list(array.shape)}; it needs [..., ticks, n] with at least one tick")
     if not threshold > 0:
         raise InputError(f"threshold is {threshold}; it must be above 0")
     if not np.isfinite(array).all():

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import nir
 import numpy as np
 import numpy.typing as npt
-from nir.serialization import hdf2dict
 
+from spikeloom.arch.config import MAX_NEURONS
 from spikeloom.arch.errors import NetworkError
+from spikeloom.network.nir_file import read_nir_file
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -41,6 +41,10 @@ _PARAMETERS = {
 _OPTIONAL = {"LIF": ("v_reset",), "IF": ("v_reset",)}
 #: What a subgraph's own Input and Output become.
 _JOINT = "Joint"
+#: Largest number of single precision, in which networks are trained. Products of a few such numbers are finite.
+LARGEST = float(np.finfo(np.float32).max)
+#: No node of a network that fits a chip has more values; it keeps a damaged file from filling the memory.
+MAX_SIZE = 1 << 20
 
 
 @dataclass(slots=True)
@@ -92,19 +96,9 @@ def read_graph(source: str | Path | nir.NIRGraph) -> FlatGraph:
     else:
         path = Path(source)
         where = str(path)
-        if not path.is_file():
-            raise NetworkError(f"{path} does not exist or is not a file")
-        try:
-            with h5py.File(path, "r") as file:
-                if "node" not in file:
-                    raise NetworkError(f"{path} is an HDF5 file, but not a NIR graph: it has no group 'node'")
-                content = hdf2dict(file["node"])
-        except NetworkError:
-            raise
-        except Exception as error:  # h5py raises many kinds for damaged files
-            raise NetworkError(f"{path} cannot be read as a NIR file (HDF5): {error}") from error
-    if content.get("type") != "NIRGraph":
-        raise NetworkError(f"{where} holds a {content.get('type')!r}, not a NIRGraph")
+        content = read_nir_file(path)
+    if str(content.get("type")) != "NIRGraph":
+        raise NetworkError(f"{where} holds a {str(content.get('type'))!r}, not a NIRGraph")
     graph = FlatGraph({}, [])
     _flatten(content, "", graph)
     kinds = [node.kind for node in graph.nodes.values()]
@@ -128,12 +122,16 @@ def _flatten(content: Mapping[str, Any], prefix: str, graph: FlatGraph) -> tuple
     outputs: list[str] = []
     for short, node in members.items():
         name = f"{prefix}{short}"
+        if name in graph.nodes:
+            raise NetworkError(f"two nodes are named {name!r}, one of them in a subgraph; rename one")
+        if not isinstance(node, Mapping):
+            raise NetworkError(f"node {name!r} is a {type(node).__name__} instead of a group with a type and parameters")
         kind = str(node.get("type"))
         if kind == "NIRGraph":
             ports[short] = _flatten(node, f"{name}.", graph)
             continue
         if kind not in SUPPORTED:
-            raise NetworkError(f"node {name!r} is a {kind}; supported are {', '.join(SUPPORTED)} and nested graphs of them")
+            raise NetworkError(f"node {name!r} is a {kind!r}; supported are {', '.join(SUPPORTED)} and nested graphs of them")
         if kind == "Input":
             inputs.append(name)
         if kind == "Output":
@@ -150,8 +148,13 @@ def _flatten(content: Mapping[str, Any], prefix: str, graph: FlatGraph) -> tuple
         senders, receivers = ports[pre][1], ports[post][0]
         for what, found, end in (("Output", senders, pre), ("Input", receivers, post)):
             if len(found) != 1:
-                raise NetworkError(f"subgraph {prefix}{end!r} has {len(found)} {what} nodes; an edge to it needs exactly 1")
-        graph.edges.append((senders[0], receivers[0]))
+                raise NetworkError(f"subgraph {prefix + end!r} has {len(found)} {what} nodes; an edge to it needs exactly 1")
+        edge = senders[0], receivers[0]
+        if graph.nodes[edge[1]].kind == "Input":
+            raise NetworkError(f"{where} has an edge from {pre!r} to {post!r}, which is an Input; nothing can lead there")
+        if edge in graph.edges:
+            raise NetworkError(f"{where} has the edge from {pre!r} to {post!r} twice; NIR allows it once")
+        graph.edges.append(edge)
     return inputs, outputs
 
 
@@ -161,34 +164,50 @@ def _read_edges(edges: object, where: str) -> Iterable[tuple[str, str]]:
         return []
     if pairs.ndim != 2 or pairs.shape[1] != 2:
         raise NetworkError(f"{where}: the edges are an array of shape {list(pairs.shape)}, not [n, 2]")
-    names = [[end.decode() if isinstance(end, bytes) else str(end) for end in pair] for pair in pairs.tolist()]
+    names = [[end.decode(errors="replace") if isinstance(end, bytes) else str(end) for end in pair] for pair in pairs.tolist()]
     return [(pre, post) for pre, post in names]
 
 
 def _read_node(name: str, kind: str, content: Mapping[str, Any], *, is_joint: bool) -> Node:
     node = Node(name, _JOINT if is_joint else kind, {})
     for parameter in (*_PARAMETERS[kind], *_OPTIONAL.get(kind, ())):
-        if parameter not in content:
-            if parameter in _OPTIONAL.get(kind, ()):
-                continue
+        if parameter in content:
+            node.numbers[parameter] = _read_numbers(f"node {name!r} ({kind})", parameter, content[parameter])
+        elif parameter not in _OPTIONAL.get(kind, ()):
             raise NetworkError(f"node {name!r} ({kind}) has no {parameter}")
-        try:
-            values = np.asarray(content[parameter], np.float64)
-        except (TypeError, ValueError) as error:
-            raise NetworkError(f"node {name!r} ({kind}): {parameter} is not an array of numbers: {error}") from error
-        if not np.isfinite(values).all():
-            place = [int(i) for i in np.argwhere(~np.isfinite(values))[0]]
-            raise NetworkError(f"node {name!r} ({kind}): {parameter}{place or ''} is {values[tuple(place)]}; it must be finite")
-        node.numbers[parameter] = values
-    if kind in ("Linear", "Affine") and node.numbers["weight"].ndim != 2:
-        raise NetworkError(
-            f"node {name!r} ({kind}): weight has shape {list(node.numbers['weight'].shape)}; it needs 2 axes (outputs, inputs)"
-        )
-    if kind in PORT_KINDS:
-        shape = content.get("shape")
-        if shape is not None:
-            node.numbers["shape"] = np.atleast_1d(np.asarray(shape, np.float64))
+    if kind in ("Linear", "Affine"):
+        shape = node.numbers["weight"].shape
+        if len(shape) != 2:
+            raise NetworkError(f"node {name!r} ({kind}): weight has shape {list(shape)}; it needs 2 axes (outputs, inputs)")
+        bias = node.numbers.get("bias", np.zeros(1))
+        if bias.size not in (1, shape[0]):
+            raise NetworkError(f"node {name!r} ({kind}): bias has {bias.size} values, but weight gives {shape[0]} outputs")
+    if kind in PORT_KINDS and content.get("shape") is not None:
+        shape_numbers = np.atleast_1d(_read_numbers(f"node {name!r} ({kind})", "shape", content["shape"]))
+        if (shape_numbers < 1).any() or (shape_numbers % 1 != 0).any():
+            raise NetworkError(f"node {name!r} ({kind}): shape is {shape_numbers.tolist()}; it must hold whole numbers above 0")
+        node.numbers["shape"] = shape_numbers
     return node
+
+
+def _read_numbers(where: str, parameter: str, content: object) -> FloatArray:
+    """A parameter as a float array that is not empty and whose numbers are all usable."""
+    try:
+        values = np.asarray(content)
+        if values.dtype.kind not in "biuf":
+            raise TypeError(f"its type is {values.dtype}")
+        values = values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise NetworkError(f"{where}: {parameter} is not an array of numbers: {error}") from error
+    if not values.size:
+        raise NetworkError(f"{where}: {parameter} is empty; its shape is {list(values.shape)}")
+    wrong = ~(np.abs(values) <= LARGEST)
+    if wrong.any():
+        place = [int(i) for i in np.argwhere(wrong)[0]]
+        raise NetworkError(
+            f"{where}: {parameter}{place or ''} is {values[tuple(place)]}; it must be finite and not beyond {LARGEST:.2g}"
+        )
+    return values
 
 
 # Sizes ---------------------------------------------------------------------------------------------------------------
@@ -222,8 +241,13 @@ def _find_sizes(graph: FlatGraph) -> None:
                 _set_size(pre, post.in_size)
                 changed = True
     for node in graph.nodes.values():
-        if not node.out_size:
+        if not node.out_size or not node.in_size:
             raise NetworkError(f"the size of node {node.name!r} ({node.kind}) cannot be found: nothing around it has one")
+        limit = MAX_NEURONS if node.kind in NEURON_KINDS else MAX_SIZE
+        if max(node.in_size, node.out_size) > limit:
+            raise NetworkError(
+                f"node {node.name!r} ({node.kind}) has {max(node.in_size, node.out_size)} values; no geometry holds more than {limit}"
+            )
     for pre_name, post_name in graph.edges:
         pre, post = graph.nodes[pre_name], graph.nodes[post_name]
         if pre.out_size != post.in_size:

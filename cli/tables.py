@@ -1,0 +1,77 @@
+"""Tables of the commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spikeloom.cli.console import log, print_table
+from spikeloom.network.image import Image
+
+
+def image_tables(image: Image) -> None:
+    """What went where, how well the numbers could be kept, and what is left."""
+    notes: dict[str, Any] = dict(image.notes)
+    quality = {row["population"]: row for row in notes.get("quantisation", [])}
+    rows = []
+    for population in image.populations:
+        report = quality[population.name]
+        rows.append(
+            (
+                population.name,
+                f"{population.first}-{population.first + population.size - 1}",
+                population.level,
+                f"{100 * report['weight_error']:.2f} %",
+                report["saturated"],
+                report["largest_threshold"],
+                f"{report['retention_error']:.1e}",
+            )
+        )
+    columns = ("population", "neurons", "level", "weight error", "saturated", "largest threshold", "decay error")
+    print_table("Placement and quantisation (weight error: RMS of the change over RMS of the weights)", columns, rows)
+    described = notes.get("populations", {})
+    if described:
+        print_table("What the import assumed", ("population", "time step, decay and gain"), list(described.items()))
+    ports = [("input", p.name, f"{p.first}-{p.first + p.size - 1}") for p in image.inputs]
+    ports += [("output", p.name, f"{p.first}-{p.first + p.size - 1}") for p in image.outputs]
+    print_table("Columns of the spike arrays", ("direction", "population", "columns"), ports)
+    print_table(
+        "Resources of the core",
+        ("resource", "needed", "available", "used"),
+        [(n["what"], n["needed"], n["available"], f"{100 * n['needed'] / n['available']:.0f} %") for n in notes.get("verdict", [])],
+    )
+    activity = notes.get("activity", [])
+    if activity:
+        print_table(
+            "Spikes on the samples, in real numbers and in the integers of the core",
+            ("population", "real", "integer", "equal"),
+            [(row["population"], row["real"], row["integer"], f"{100 * row['equal']:.2f} %") for row in activity],
+        )
+
+
+def report_warnings(image: Image) -> None:
+    """Warnings of the compiler, on standard error."""
+    for text in image.notes.get("warnings", []):
+        log().print(f"warning: {text}", markup=False, soft_wrap=True)
+
+
+def build_tables(report: dict[str, Any]) -> None:
+    """Resources and timing of a bitstream."""
+    names = {
+        "lut": "LUT (iCE40: logic cells)",
+        "ff": "flip-flops",
+        "ram": "block RAM",
+        "spram": "single-port RAM",
+        "dsp": "multipliers",
+        "lut_ram": "LUT RAM cells",
+    }
+    rows = [
+        (names[kind], used, report["available"][kind], f"{100 * used / report['available'][kind]:.0f} %")
+        for kind, used in report["used"].items()
+        if report["available"][kind]
+    ]
+    print_table(f"{report['board']}: resources", ("resource", "used", "available", "share"), rows)
+    print_table(
+        "Timing",
+        ("clock of the core (MHz)", "highest clock, routed (MHz)", "seed"),
+        [(f"{report['clock_mhz']:g}", report["fmax_mhz"], report["seed"])],
+    )

@@ -1,0 +1,92 @@
+"""Lockstep of a compiled image: golden model and generated hardware side by side, compared after each tick. See ``docs/simulation.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from spikeloom.arch.image import LoadableImage
+from spikeloom.golden.core import Core
+from spikeloom.hdl.fabric import Fabric
+from spikeloom.host.chip import input_events
+from spikeloom.host.spikes import check_spikes
+from spikeloom.sim.lockstep import Mismatch, compare_outputs, expected_state, first_difference
+from spikeloom.sim.rtl_bus import RtlBus, open_rtl
+
+
+@dataclass(frozen=True, slots=True)
+class LockstepResult:
+    """What a lockstep run found.
+
+    Parameters
+    ----------
+    samples, ticks : int
+        Samples begun, and ticks compared over all of them.
+    spikes : int
+        Output events compared.
+    cycles : int
+        Clock cycles of the ticks compared.
+    sample : int
+        Sample of the mismatch.
+    mismatch : Mismatch or None
+        The first difference; the run ended with it.
+    """
+
+    samples: int
+    ticks: int
+    spikes: int
+    cycles: int
+    sample: int = -1
+    mismatch: Mismatch | None = None
+
+
+def lockstep(
+    image: LoadableImage,
+    spikes: npt.ArrayLike,
+    *,
+    fabric: Fabric | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> LockstepResult:
+    """Run samples on both, each from the initial state, and compare outputs, potentials, refractory counters and pending events.
+
+    Parameters
+    ----------
+    image : LoadableImage
+        What to run. Its geometry must have ``readback``, or only the outputs are compared.
+    spikes : array ``[ticks, inputs]`` or ``[samples, ticks, inputs]``
+    fabric : Fabric or None
+        Target whose memories are built in; by default that of the image's board.
+    progress : callable
+        Called after each sample with samples done and their total.
+
+    Raises
+    ------
+    InputError
+        If the spikes have a wrong shape or value.
+    """
+    samples = check_spikes(spikes, image.input_size)
+    core = image.config.core
+    golden = Core(core, image.memories[0])
+    ticks = events = 0
+    with open_rtl(image, fabric) as chip:
+        assert isinstance(chip.bus, RtlBus)
+        for number, sample in enumerate(samples):
+            chip.clear()
+            golden.clear()
+            for tick, axons in enumerate(input_events(image, sample, image.drain)):
+                got = chip.bus.tick(axons)
+                golden.inject(axons, np.ones((1, len(axons)), np.bool_))
+                _, numbers, fired = golden.tick()
+                mismatch = compare_outputs(tick, numbers[fired[0]], got[:, 1])
+                if mismatch is None and core.readback:
+                    state = {name.removeprefix("core0."): values for name, values in chip.state().items()}
+                    mismatch = first_difference(tick, expected_state(golden), state)
+                ticks, events = ticks + 1, events + len(got)
+                if mismatch is not None:
+                    return LockstepResult(number + 1, ticks, events, sum(chip.bus.tick_cycles), number, mismatch)
+            if progress is not None:
+                progress(number + 1, len(samples))
+        return LockstepResult(len(samples), ticks, events, sum(chip.bus.tick_cycles))
