@@ -55,7 +55,8 @@ def progress_bar(what: str) -> Iterator[ProgressCall]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=log(), transient=True) as progress:
+    console = log()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 

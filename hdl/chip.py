@@ -9,9 +9,9 @@ from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from spikeloom.arch.config import BUS_WORD_BITS, DELAY_BITS, ChipConfig
+from spikeloom.arch.config import BUS_WORD_BITS, ChipConfig
 from spikeloom.arch.memory_map import SPACE_SHIFT, target_bits
-from spikeloom.arch.registers import EVENT_AXON_BITS, OUTPUT_NUMBER_BITS, OUTPUT_TICK_BITS, Address, Status, constants
+from spikeloom.arch.registers import OUTPUT_NUMBER_BITS, OUTPUT_TICK_BITS, Address, Status, constants
 from spikeloom.hdl.core import Core
 from spikeloom.hdl.fabric import GENERIC, Fabric
 

@@ -91,7 +91,7 @@ class Link(wiring.Component):
 
         phase = Signal(Phase)
         # The request's header passes through a shift register; its fields are where they are once the frame has ended.
-        length, overlong = Signal(range(HALF)), Signal()
+        length, begun, overlong = Signal(range(HALF)), Signal(), Signal()
         header = Signal(8 * HEADER_BYTES)
         sequence, operation, count = header[0:8], header[8:16], header[16:32]
         address = Signal(BUS_WORD_BITS)
@@ -148,11 +148,11 @@ class Link(wiring.Component):
                     crc.data.eq(got.byte),
                 ]
                 with m.If(got_valid & got.end):
-                    with m.If(length != 0):
+                    with m.If(begun):
                         m.d.sync += phase.eq(Phase.COMPARE)
                 with m.Elif(got_valid):
                     m.d.comb += [buffer.write_enable.eq(1), crc.valid.eq(1)]
-                    m.d.sync += length.eq(length + 1)
+                    m.d.sync += [length.eq(length + 1), begun.eq(1)]
                     with m.If(length == HALF - 1):
                         m.d.sync += [overlong.eq(1), length.eq(HALF - 1)]
                     with m.If(length < HEADER_BYTES):
@@ -163,7 +163,7 @@ class Link(wiring.Component):
 
             with m.Case(Phase.CHECK):
                 m.d.comb += crc.start.eq(1)
-                m.d.sync += [length.eq(0), overlong.eq(0), refused.eq(0)]
+                m.d.sync += [length.eq(0), begun.eq(0), overlong.eq(0), refused.eq(0)]
                 with m.If(damaged):
                     m.d.sync += [self.errors.eq(self.errors + 1), phase.eq(Phase.RECEIVE)]
                 with m.Elif(repeated):
@@ -271,17 +271,18 @@ class Link(wiring.Component):
         data_end, crc_end = Signal.like(sent), Signal.like(sent)
         in_header, in_data, closing = Signal(), Signal(), Signal()
         byte, end = Signal(8), Signal()
-        settled = Signal(SETTLE_CYCLES)
+        settled, accepted = Signal(SETTLE_CYCLES), Signal()
         item = encoder.i
         m.d.comb += [
             buffer.read_address.eq(HALF + (sent - RESPONSE_HEADER_BYTES)[:8]),
-            item.valid.eq(settled[-1]),
+            item.valid.eq(settled[-1] & ~accepted),
             item.payload.end.eq(end),
             item.payload.byte.eq(byte),
             crc.data.eq(byte),
         ]
         # A byte goes through registers: the ends, the comparisons, the choice.
         m.d.sync += [
+            accepted.eq(item.valid & item.ready),
             settled.eq(Cat(Const(1, 1), settled[:-1])),
             data_end.eq(RESPONSE_HEADER_BYTES + Cat(Const(0, 2), words)),
             crc_end.eq(data_end + CRC_BYTES),
@@ -293,7 +294,7 @@ class Link(wiring.Component):
             ),
             end.eq(~opened | closing),
         ]
-        with m.If(item.valid & item.ready):
+        with m.If(accepted):
             m.d.sync += settled.eq(0)
             with m.If(~opened):
                 m.d.comb += crc.start.eq(1)

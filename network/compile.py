@@ -213,8 +213,10 @@ def _align(network: Network, *, late_feedback: bool, warnings: list[str]) -> tup
         if levels is None:
             raise NetworkError(f"the loop {names} has stated delays that are too short; lengthen one of them")
         for number, (projection, fixed) in enumerate(zip(network.projections, stated, strict=True)):
+            if fixed or projection.pre.is_input or steps[number] == 0:
+                continue
             needed = levels[projection.pre.label] - levels[projection.post.label] + 1
-            if not projection.pre.is_input and not fixed and steps[number] > 0 and steps[number] < needed:
+            if steps[number] < needed:
                 warnings.append(
                     f"the feedback from {projection.pre.label} to {projection.post.label} comes after {needed} steps instead of {steps[number]}"
                 )
@@ -320,15 +322,14 @@ def _place(
         words += int((lasts - starts + 1).sum())
         if not bundle.source.is_input:
             routes[bundle.source.label][bundle.used] += 1
-    late = [p for p in order if levels[p.label] >= core.levels and not _quiet_at_rest(quantised, p)]
-    depth = max((levels[p.label] for p in late), default=0) + 1
+    depth = max((levels[p.label] for p in order if not _quiet_at_rest(quantised, p)), default=0) + 1
     smaller = "choose a larger geometry or a smaller network"
     verdict = [
         Need("neurons", neurons, core.neurons, smaller),
         Need("axons", axon, core.axons, f"{smaller}: one axon per input and per neuron that reaches others"),
         Need("weight words", words, core.words, f"{smaller}, or fewer weight bits; a word holds {core.lanes} weights"),
         Need("destinations", sum(int(n.sum()) for n in routes.values()), core.routes, f"{smaller}, or raise destinations"),
-        Need("levels", depth if late else 1, core.levels, "raise levels, or use fewer layers with a bias"),
+        Need("levels", depth, core.levels, "raise levels, or use fewer layers with a bias"),
         Need("accumulator bits", _bits_of_sums(bounds), core.sum_bits, "raise accumulator_bits, or use fewer weight bits"),
     ]
     longest = max(int(n.max()) for n in routes.values())

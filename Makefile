@@ -1,0 +1,64 @@
+# The two commands of the README are "make demo" and "make test". Both need Python 3.11 or later, git, make, perl and a C++ compiler.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Tests run on all cores, but at least two processes, since many of them wait for other programs.
+JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -lt 2 ] && n=2; echo $$n)
+# Cases of "make fuzz", seed of the first one, and the folder with MNIST's four .gz files for "make bench".
+N ?= 1000
+SEED ?= 1
+DATA ?= ../shared/data/mnist
+
+.PHONY: demo test lint fuzz bench docs bitstreams train clean
+
+demo: $(VENV)/.installed
+	$(BIN)/spikeloom demo -o build/demo
+
+# Cheap and quick first: style and types, then golden model and compiler, then hardware against golden model, then synthesis.
+test: lint
+	$(BIN)/pytest -n $(JOBS) tests/arch tests/golden tests/network tests/host tests/docs tests/cli tests/hdl tests/sim tests/boards tests/bench
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Random lockstep of random geometries: golden model against generated hardware. N=100000 runs for hours.
+fuzz: $(VENV)/.installed
+	$(BIN)/python -m spikeloom.sim.fuzz --cases $(N) --seed $(SEED)
+
+# Every figure of the README; writes bench/results/*.json and the README's tables. Takes about an hour.
+bench: $(VENV)/.installed
+	mkdir -p bench/results
+	$(BIN)/python bench/core_size.py --json > build/core_size.json && mv build/core_size.json bench/results/core_size.json
+	$(BIN)/python bench/mnist.py --data $(DATA) --json > build/mnist.json && mv build/mnist.json bench/results/mnist.json
+	$(BIN)/python bench/layers.py --json > build/layers.json && mv build/layers.json bench/results/layers.json
+	$(BIN)/python bench/boards.py --json > build/boards.json && mv build/boards.json bench/results/boards.json
+	$(BIN)/python docs/generate.py
+
+bitstreams: $(VENV)/.installed
+	$(BIN)/spikeloom build --board icebreaker -o build/icebreaker
+	$(BIN)/spikeloom build --board ulx3s -o build/ulx3s
+
+# Tables in documents that are made from the code and from bench/results.
+docs: $(VENV)/.installed-dev
+	$(BIN)/python docs/generate.py
+
+train: $(VENV)/.installed
+	$(BIN)/pip install --quiet -e '.[train]'
+	$(BIN)/python examples/digits/train.py
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e .
+	mkdir -p build
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from spikeloom.arch.config import ChipConfig, CoreConfig, bits_for, ceil_div
+from spikeloom.arch.errors import ConfigError
+from tests.helpers import core_configs
+
+#: Per parameter: smallest legal, largest legal, one that is not a power of two (where that is legal), and what these need beside them.
+LEGAL: dict[str, tuple[list[int], dict[str, Any]]] = {
+    "axons": ([1, 8192, 37], {}),
+    "neurons": ([1, 8192, 37], {"axons": 8}),
+    "weight_bits": ([2, 4, 8, 16], {}),
+    "lanes": ([1, 64], {}),
+    "pipelines": ([1, 16], {"lanes": 64}),
+    "group": ([1, 8192], {}),
+    "weight_words": ([1, 2**20, 999_999], {"lanes": 1}),
+    "state_bits": ([8, 28, 13], {"refractory_bits": 4, "bias_bits": 8}),
+    "fraction_bits": ([0, 12, 5], {}),
+    "accumulator_bits": ([9, 16, 11], {"weight_bits": 8, "axons": 256}),
+    "refractory_bits": ([0, 8, 3], {}),
+    "bias_bits": ([0, 24, 11], {"state_bits": 24}),
+    "levels": ([1, 16, 3], {}),
+    "destinations": ([1, 2**15, 777], {}),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, (values, _) in LEGAL.items() for value in values])
+def test_legal_value_is_kept(name: str, value: int) -> None:
+    assert getattr(CoreConfig(**LEGAL[name][1] | {name: value}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"axons": 0}, "axons is 0; it must be 1 to 8192"),
+        ({"axons": 8193}, "axons is 8193; it must be 1 to 8192"),
+        ({"neurons": 0}, "neurons is 0; it must be 1 to 8192"),
+        ({"neurons": 8193}, "neurons is 8193; it must be 1 to 8192"),
+        ({"weight_bits": 1}, "weight_bits is 1; it must be 2, 4, 8 or 16"),
+        ({"weight_bits": 17}, "weight_bits is 17; it must be 2, 4, 8 or 16"),
+        ({"weight_bits": 6}, "weight_bits is 6; it must be 2, 4, 8 or 16"),
+        ({"weight_bits": 8.0}, "weight_bits is 8.0; it must be 2, 4, 8 or 16"),
+        ({"weight_bits": True}, "weight_bits is True; it must be 2, 4, 8 or 16"),
+        ({"lanes": 0}, "lanes is 0; it must be 1 to 64"),
+        ({"lanes": 65}, "lanes is 65; it must be 1 to 64"),
+        ({"lanes": 12}, "lanes is 12; it must be a power of two, for example 8 or 16"),
+        ({"pipelines": 0}, "pipelines is 0; it must be 1 to 8; raise lanes for more pipelines"),
+        ({"lanes": 4, "pipelines": 8}, "pipelines is 8; it must be 1 to 4; raise lanes for more pipelines"),
+        ({"lanes": 64, "pipelines": 32}, "pipelines is 32; it must be 1 to 16"),
+        ({"pipelines": 6}, "pipelines is 6; it must be a power of two, for example 4 or 8"),
+        ({"neurons": 10, "pipelines": 4}, "neurons is 10; it must be a multiple of the 4 pipelines"),
+        ({"group": 0}, "group is 0; it must be 1 to 8192"),
+        ({"group": 8193}, "group is 8193; it must be 1 to 8192"),
+        ({"group": 3}, "group is 3; it must be a power of two, for example 2 or 4"),
+        ({"weight_words": 0}, "weight_words is 0; it must be 1 to 524288"),
+        # 8 lanes x 8 bits are two bus words of 32 bits each, so half of the 2**20 addresses of a region.
+        ({"weight_words": 2**19 + 1}, "weight_words is 524289; it must be 1 to 524288"),
+        (
+            {"axons": 8192, "neurons": 8192, "lanes": 1},
+            "weight_words is 67108864; it must be 1 to 1048576; give fewer weight_words than a full crossbar has",
+        ),
+        ({"state_bits": 7}, "state_bits is 7; it must be 8 to 28"),
+        ({"state_bits": 29}, "state_bits is 29; it must be 8 to 28"),
+        ({"fraction_bits": -1}, "fraction_bits is -1; it must be 0 to 12"),
+        ({"fraction_bits": 13}, "fraction_bits is 13; it must be 0 to 12"),
+        ({"refractory_bits": -1}, "refractory_bits is -1; it must be 0 to 8"),
+        ({"refractory_bits": 9}, "refractory_bits is 9; it must be 0 to 8"),
+        ({"bias_bits": -1}, "bias_bits is -1; it must be 0 to 24; it cannot be wider than the potential"),
+        ({"bias_bits": 25}, "bias_bits is 25; it must be 0 to 24; it cannot be wider than the potential"),
+        (
+            {"state_bits": 28, "refractory_bits": 5},
+            "state_bits + refractory_bits is 33; both share one 32-bit word, so lower one of them",
+        ),
+        ({"levels": 0}, "levels is 0; it must be 1 to 16"),
+        ({"levels": 17}, "levels is 17; it must be 1 to 16"),
+        # 256 axons of 8 bits can sum to 8 + 8 bits.
+        ({"accumulator_bits": 8}, "accumulator_bits is 8; it must be 9 to 16"),
+        ({"accumulator_bits": 17}, "accumulator_bits is 17; it must be 9 to 16"),
+        ({"destinations": 0}, "destinations is 0; it must be 1 to 32768"),
+        ({"destinations": 32769}, "destinations is 32769; it must be 1 to 32768"),
+        ({"relative_reset": 1}, "relative_reset must be True or False, not 1"),
+        ({"readback": "yes"}, "readback must be True or False, not 'yes'"),
+        ({"counters": None}, "counters must be True or False, not None"),
+        ({"axons": 2.5}, "axons must be an integer, not 2.5"),
+        ({"levels": True}, "levels must be an integer, not True"),
+    ],
+)
+def test_illegal_value_is_named_with_its_limit(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        CoreConfig(**arguments)
+
+
+def test_omitted_sizes_are_resolved() -> None:
+    config = CoreConfig(axons=100, neurons=50, lanes=16, weight_bits=4)
+    assert config.words == 400  # 100 rows of ceil(50 / 16) = 4 words
+    assert config.sum_bits == 11  # 4 bits + ceil(log2(100)) = 7
+    assert config.routes == 50
+
+
+def test_single_axon_needs_no_wider_accumulator_than_a_weight() -> None:
+    assert CoreConfig(axons=1, weight_bits=8).sum_bits == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "value"),
+    [
+        ({"neurons": 50, "lanes": 16}, "neuron_words", 4),
+        ({"neurons": 50, "lanes": 16}, "neuron_slots", 64),
+        ({"neurons": 64, "lanes": 64}, "neuron_words", 1),
+        ({"lanes": 64, "weight_bits": 16}, "weight_word_bits", 1024),
+        ({"lanes": 1, "weight_bits": 2}, "weight_word_bits", 2),
+        ({"neurons": 50, "group": 16}, "parameter_sets", 4),
+        ({"neurons": 50, "group": 8192}, "parameter_sets", 1),
+        ({"axons": 1}, "delay_words", 1),
+        ({"axons": 16}, "delay_words", 1),
+        ({"axons": 17}, "delay_words", 2),
+    ],
+)
+def test_derived_size(arguments: dict[str, Any], name: str, value: int) -> None:
+    assert getattr(CoreConfig(**arguments), name) == value
+
+
+@pytest.mark.parametrize(("count", "bits"), [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (256, 8), (257, 9)])
+def test_bits_for_reaches_the_last_entry(count: int, bits: int) -> None:
+    assert bits_for(count) == bits
+
+
+@pytest.mark.parametrize(("a", "b", "quotient"), [(0, 4, 0), (1, 4, 1), (4, 4, 1), (5, 4, 2), (7, 1, 7)])
+def test_ceil_div_rounds_up(a: int, b: int, quotient: int) -> None:
+    assert ceil_div(a, b) == quotient
+
+
+@given(core_configs())
+def test_dict_rebuilds_the_same_core(config: CoreConfig) -> None:
+    assert CoreConfig(**config.as_dict()) == config
+
+
+@given(core_configs())
+def test_dict_rebuilds_the_same_chip(config: CoreConfig) -> None:
+    chip = ChipConfig(core=config)
+    rebuilt = ChipConfig.from_dict(chip.as_dict())
+    assert rebuilt == chip
+    assert rebuilt.geometry_id == chip.geometry_id
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(CoreConfig)])
+def test_every_parameter_changes_the_geometry_id(name: str) -> None:
+    # A 12-bit accumulator is legal for every one of the changed values.
+    config = CoreConfig(accumulator_bits=12)
+    other: dict[str, Any] = {
+        "axons": 255, "neurons": 128, "weight_bits": 4, "lanes": 16, "pipelines": 2, "group": 2, "weight_words": 100,
+        "state_bits": 23, "fraction_bits": 7, "accumulator_bits": 13, "refractory_bits": 5, "bias_bits": 15,
+        "relative_reset": False, "levels": 15, "destinations": 300, "readback": False, "counters": False,
+    }  # fmt: skip
+    changed = ChipConfig(core=dataclasses.replace(config, **{name: other[name]}))
+    assert changed.geometry_id != ChipConfig(core=config).geometry_id
+
+
+def test_explicit_default_has_the_same_geometry_id() -> None:
+    given_sizes = CoreConfig(axons=64, neurons=64, weight_words=512, accumulator_bits=14, destinations=64)
+    assert ChipConfig(core=given_sizes).geometry_id == ChipConfig(core=CoreConfig(axons=64, neurons=64)).geometry_id
+
+
+def test_geometry_id_has_32_bits() -> None:
+    assert 0 <= ChipConfig(core=CoreConfig()).geometry_id < 2**32
+
+
+@pytest.mark.parametrize("name", ["columns", "rows"])
+def test_mesh_of_more_than_one_core_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{name} is 2; it must be 1 to 1; a chip holds one core in this version$"):
+        ChipConfig(core=CoreConfig(), **{name: 2})
+
+
+def test_core_of_another_type_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^core must be a CoreConfig, not 'big'$"):
+        ChipConfig(core="big")  # type: ignore[arg-type]
+
+
+def _change(data: dict[str, Any], what: str) -> Any:
+    core = dict(data["core"])
+    if what == "unknown":
+        return data | {"core": core | {"cache": 3}}
+    if what == "unknown chip":
+        return data | {"layers": 2}
+    if what == "missing":
+        del core["axons"]
+        return data | {"core": core}
+    if what == "missing chip":
+        return {"core": core, "columns": 1}
+    return {"no core": data | {"core": None}, "list": [core], "none": None}[what]
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("unknown", "missing or unknown in the core: cache$"),
+        ("missing", "missing or unknown in the core: axons$"),
+        ("unknown chip", "missing or unknown in the chip: layers$"),
+        ("missing chip", "missing or unknown in the chip: rows$"),
+        ("no core", "missing or unknown in the core: accumulator_bits, axons,"),
+        ("list", "missing or unknown in the chip: columns, core, rows$"),
+        ("none", "missing or unknown in the chip: columns, core, rows$"),
+    ],
+)
+def test_dict_of_another_version_is_refused(what: str, message: str) -> None:
+    data = _change(ChipConfig(core=CoreConfig()).as_dict(), what)
+    with pytest.raises(ConfigError, match=f"^not a chip geometry of this version of spikeloom: {message}"):
+        ChipConfig.from_dict(data)
+
+
+def test_docstring_describes_every_parameter() -> None:
+    text = CoreConfig.__doc__ or ""
+    assert [field.name for field in dataclasses.fields(CoreConfig) if f"\n    {field.name} : " not in text] == []

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+
+from spikeloom.arch import registers
+from spikeloom.arch.config import ChipConfig, CoreConfig
+from spikeloom.arch.registers import REGISTERS, Access, Address, Status, constants
+from tests.helpers import core_configs
+
+
+def test_every_address_has_one_register_of_its_name() -> None:
+    assert [(register.address, register.name) for register in REGISTERS] == [(address.value, address.name) for address in Address]
+
+
+def test_register_addresses_never_change() -> None:
+    assert {address.name: address.value for address in Address} == {
+        "IDENT": 0, "VERSION": 1, "GEOMETRY": 2, "STATUS": 3, "CLEAR": 4, "RUN": 5, "EVENT": 6, "OUTPUT": 7, "TICK": 8,
+        "LINK_ERRORS": 9, "GEOMETRY_0": 16, "GEOMETRY_1": 17, "GEOMETRY_2": 18, "GEOMETRY_3": 19, "GEOMETRY_4": 20,
+    }  # fmt: skip
+
+
+def test_status_codes_never_change() -> None:
+    assert [status.name for status in sorted(Status)] == [
+        "OK",
+        "BUSY",
+        "BAD_ADDRESS",
+        "BAD_OPERATION",
+        "BAD_LENGTH",
+        "BAD_SEQUENCE",
+    ]
+
+
+def test_exactly_the_constant_registers_have_a_constant() -> None:
+    named = {register.address for register in REGISTERS if register.access is Access.CONSTANT}
+    assert set(constants(ChipConfig(core=CoreConfig()))) == named
+
+
+def test_ident_spells_loom_least_significant_byte_first() -> None:
+    # "L" = 0x4C, "O" = 0x4F, "M" = 0x4D
+    assert constants(ChipConfig(core=CoreConfig()))[Address.IDENT] == 0x4D4F4F4C
+
+
+def _check_constants(config: CoreConfig) -> None:
+    chip = ChipConfig(core=config)
+    words = constants(chip)
+    assert all(0 <= word < 2**32 for word in words.values())
+    assert words[Address.VERSION] == 0x0001_0000
+    assert words[Address.GEOMETRY] == chip.geometry_id
+    assert words[Address.GEOMETRY_0].to_bytes(4, "little") == config.axons.to_bytes(2, "little") + config.neurons.to_bytes(
+        2, "little"
+    )
+    assert tuple(words[Address.GEOMETRY_1].to_bytes(4, "little")) == (
+        config.weight_bits,
+        config.lanes,
+        config.pipelines,
+        config.state_bits,
+    )
+    assert words[Address.GEOMETRY_2] == config.weight_words
+    assert divmod(words[Address.GEOMETRY_3], 2**16) == (config.group, config.destinations)
+    assert tuple(words[Address.GEOMETRY_4].to_bytes(4, "little")) == (
+        config.accumulator_bits,
+        config.fraction_bits,
+        config.refractory_bits,
+        config.bias_bits,
+    )
+
+
+@given(core_configs())
+def test_geometry_registers_can_be_taken_apart_again(config: CoreConfig) -> None:
+    _check_constants(config)
+
+
+def test_largest_geometry_fits_its_registers() -> None:
+    _check_constants(
+        CoreConfig(
+            axons=8192, neurons=8192, weight_bits=16, lanes=64, pipelines=16, group=8192, weight_words=2**15, state_bits=28,
+            fraction_bits=12, refractory_bits=4, bias_bits=28, destinations=2**15,
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "low", "high"),
+    [
+        ("EVENT", r"bits (\d+)-(\d+): axon", 0, registers.EVENT_AXON_BITS - 1),
+        ("OUTPUT", r"bits (\d+)-(\d+): output number", 0, registers.OUTPUT_NUMBER_BITS - 1),
+        (
+            "OUTPUT",
+            r"bits (\d+)-(\d+): tick",
+            registers.OUTPUT_NUMBER_BITS + registers.OUTPUT_TICK_BITS - 1,
+            registers.OUTPUT_NUMBER_BITS,
+        ),
+        ("RUN", r"\((\d+) to (\d+)\)", 1, registers.MAX_RUN),
+    ],
+)
+def test_described_bits_are_those_of_the_code(name: str, pattern: str, low: int, high: int) -> None:
+    meaning = next(register.meaning for register in REGISTERS if register.name == name)
+    found = re.search(pattern, meaning)
+    assert found is not None
+    assert sorted(map(int, found.groups())) == sorted((low, high))

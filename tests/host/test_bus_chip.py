@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from spikeloom.arch.config import CoreConfig
+from spikeloom.arch.errors import ImageError, LinkError
+from spikeloom.arch.image import LoadableImage, PopulationMap
+from spikeloom.arch.memory_map import COUNTER_NAMES, regions
+from spikeloom.arch.registers import Address
+from spikeloom.host import bus as bus_module
+from spikeloom.host.bus import decode_outputs
+from spikeloom.host.bus_chip import BusChip
+from spikeloom.host.golden_chip import GoldenChip
+from spikeloom.sim.cases import random_case
+from tests.helpers import loadable, pack, relay_config, relay_contents, relay_image
+from tests.host.fake_bus import FakeBus
+
+
+def _chip(image: LoadableImage, *, check: bool = True) -> tuple[BusChip, FakeBus]:
+    bus = FakeBus(image.config)
+    return BusChip(bus, image, check=check), bus
+
+
+def _random_spikes(*shape: int) -> npt.NDArray[np.bool_]:
+    return np.random.default_rng(1).random(shape) < 0.3
+
+
+CONFIGS = [
+    CoreConfig(axons=37, neurons=26, weight_bits=4, lanes=4),
+    # A weight word of 8 slices, 3 delay words in 4, potential and refractory counter of 32 bits together.
+    CoreConfig(axons=48, neurons=33, weight_bits=8, lanes=32, state_bits=28, refractory_bits=4),
+    CoreConfig(axons=16, neurons=8, weight_bits=2, lanes=1, refractory_bits=0, bias_bits=0, relative_reset=False, levels=1),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("seed", [6, 7, 10])
+def test_chip_behind_a_bus_equals_the_golden_chip(config: CoreConfig, seed: int) -> None:
+    image = random_case(config, seed).image
+    spikes = _random_spikes(3, 30, config.axons)
+    chip, _ = _chip(image)
+    golden = GoldenChip(image)
+    expected = golden.run(spikes)
+    np.testing.assert_array_equal(chip.run(spikes), expected)
+    for name, values in golden.state().items():
+        np.testing.assert_array_equal(chip.state()[name], values, err_msg=name)
+    counters = chip.counters()
+    assert counters.pop("cycles").tolist() == [30_000] * 3
+    assert {name: values.tolist() for name, values in counters.items()} == {
+        name: values.tolist() for name, values in golden.counters().items()
+    }
+    assert counters["spikes"].all()
+
+
+def test_memories_hold_the_image_after_loading() -> None:
+    image = random_case(CONFIGS[1], 3).image
+    chip, _ = _chip(image)
+    for name, words in image.memories[0].items():
+        np.testing.assert_array_equal(chip.read_region(name), words, err_msg=name)
+
+
+def test_output_answers_the_input_of_its_row() -> None:
+    chip, _ = _chip(relay_image())
+    assert chip.run([[1, 0], [0, 0], [1, 1], [1, 0]]).tolist() == [[True], [False], [True], [True]]
+
+
+@pytest.mark.parametrize("busy_for", [1, 3])
+def test_driver_waits_while_the_chip_is_busy(busy_for: int) -> None:
+    image = relay_image()
+    bus = FakeBus(image.config)
+    bus.busy_for = busy_for
+    assert BusChip(bus, image).run([[1, 0], [0, 0]]).tolist() == [[True], [False]]
+
+
+def test_more_outputs_than_one_read_takes_are_all_seen() -> None:
+    # 40 neurons fire in one tick: three reads of 16 words.
+    config = CoreConfig(axons=1, neurons=40, lanes=8, fraction_bits=0)
+    image = random_case(config, 0).image
+    contents = {name: regions(config)[name].layout.unpack(words) for name, words in image.memories[0].items()}
+    contents["weights"]["weight"][:] = 1
+    contents["rows"] = {"base": np.array([0]), "start": np.array([0]), "last": np.array([4])}
+    contents["firing"] = {name: np.zeros(40, np.int64) for name in contents["firing"]}
+    contents["leak"] = {name: np.zeros(40, np.int64) for name in contents["leak"]}
+    contents["bias"]["bias"][:] = 0
+    contents["control"]["last"][:] = 39
+    contents["route_index"] = {"first": np.arange(40), "count": np.ones(40, np.int64)}
+    contents["routes"] = {"kind": np.ones(40, np.int64), "delay": np.zeros(40, np.int64), "target": np.arange(40)}
+    chip, _ = _chip(loadable(config, pack(config, contents), output_size=40))
+    assert chip.run([[1], [0], [1]]).sum(axis=1).tolist() == [40, 0, 40]
+
+
+@pytest.mark.parametrize("level", [0, 1, 3])
+def test_recorded_potentials_equal_those_of_the_golden_chip(level: int) -> None:
+    # Level 3 is deeper than the output (drain 1): the recording goes on after the run, state and counters do not.
+    config = relay_config()
+    contents = relay_contents(config)
+    contents["firing"]["threshold"][1] = 9
+    contents["leak"]["retention"][:] = 3000
+    contents["bias"]["bias"][:] = 1
+    image = relay_image(memories=(pack(config, contents),), populations=(PopulationMap("second", 0, 1, 1, level),))
+    spikes = _random_spikes(2, 12, 2)
+    chip, _ = _chip(image)
+    golden = GoldenChip(image)
+    np.testing.assert_array_equal(chip.run(spikes, record=["second"]), golden.run(spikes, record=["second"]))
+    assert golden.recorded["second"].potential.all(axis=0).any()
+    np.testing.assert_array_equal(chip.recorded["second"].potential, golden.recorded["second"].potential)
+    assert chip.recorded["second"].spikes is None
+    for name, values in golden.state().items():
+        np.testing.assert_array_equal(chip.state()[name], values, err_msg=name)
+    assert chip.counters()["ticks"].tolist() == [13, 13]
+    # A later run without a recording shows its own state.
+    chip.run(spikes[0])
+    golden.run(spikes[0])
+    np.testing.assert_array_equal(chip.state()["core0.membrane"], golden.state()["core0.membrane"])
+
+
+def test_state_after_clear_is_the_initial_one() -> None:
+    chip, _ = _chip(relay_image())
+    chip.run([[1, 0]], record=["second"])
+    chip.clear()
+    assert not any(values.any() for values in chip.state().values())
+
+
+def test_progress_is_told_after_each_sample() -> None:
+    chip, _ = _chip(relay_image())
+    calls: list[tuple[int, int]] = []
+    chip.run(np.zeros((3, 2, 2), np.bool_), progress=lambda *done: calls.append(done))
+    assert calls == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_chip_without_counters_has_none() -> None:
+    config = relay_config(counters=False)
+    chip, _ = _chip(loadable(config, pack(config, relay_contents(config))))
+    chip.run([[1, 0, 0]])
+    assert chip.counters() == {}
+
+
+def test_counters_have_the_names_of_the_memory_map() -> None:
+    chip, _ = _chip(relay_image())
+    assert chip.counters() == {}
+    chip.run([[1, 0]])
+    assert list(chip.counters()) == [*COUNTER_NAMES, "synaptic_operations"]
+
+
+def test_closing_the_chip_closes_the_bus() -> None:
+    chip, bus = _chip(relay_image())
+    with chip:
+        assert not bus.closed
+    assert bus.closed
+
+
+# What can be wrong with a chip ------------------------------------------------------------------------------------------------
+
+
+def _wrong_ident(bus: FakeBus) -> None:
+    bus.registers[Address.IDENT] = 0xDEAD
+
+
+def _newer_protocol(bus: FakeBus) -> None:
+    bus.registers[Address.VERSION] = 0x0002_0003
+
+
+def _other_geometry(bus: FakeBus) -> None:
+    bus.registers[Address.GEOMETRY] = 0x12345678
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind", "message"),
+    [
+        (_wrong_ident, LinkError, "the answer 0x0000dead to IDENT is not that of a spikeloom chip (0x4d4f4f4c)"),
+        (_newer_protocol, ImageError, "the chip speaks protocol 2.3, this driver 1.0; build the bitstream again with this version"),
+        (
+            _other_geometry,
+            ImageError,
+            "the chip has the geometry 0x12345678, the image was made for {image:#010x}; "
+            "compile the network for this chip, or build the bitstream for this image",
+        ),
+    ],
+)
+def test_chip_that_does_not_fit_is_refused_and_nothing_is_written(
+    spoil: Callable[[FakeBus], None], kind: type[Exception], message: str
+) -> None:
+    image = relay_image()
+    bus = FakeBus(image.config)
+    spoil(bus)
+    text = re.escape(message.format(image=image.config.geometry_id))
+    with pytest.raises(kind, match=f"^{text}$"):
+        BusChip(bus, image)
+    assert bus.writes == []
+
+
+def test_chip_of_a_newer_minor_version_is_accepted() -> None:
+    image = relay_image()
+    bus = FakeBus(image.config)
+    bus.registers[Address.VERSION] = 0x0001_0005
+    assert BusChip(bus, image).run([[1, 0]]).tolist() == [[True]]
+
+
+def _stuck_bit(image: LoadableImage) -> FakeBus:
+    """A chip whose bit 4 of slice 1 of word 1 of the firing memory reads as 1."""
+    bus = FakeBus(image.config)
+    bus.stuck_bits[regions(image.config.core)["firing"].address(1, 1)] = 1 << 4
+    return bus
+
+
+def test_memory_that_does_not_hold_what_was_written_is_named() -> None:
+    image = relay_image()
+    # 16 bits of threshold, 16 of reset, then the refractory period in slice 1: 0 was written.
+    with pytest.raises(LinkError, match=r"^firing\[1\] slice 1 holds 0x10 after 0x0 was written$"):
+        BusChip(_stuck_bit(image), image)
+
+
+def test_memory_is_not_read_back_without_the_check() -> None:
+    image = relay_image()
+    BusChip(_stuck_bit(image), image, check=False)
+
+
+def test_memory_that_cannot_be_read_back_is_not_checked() -> None:
+    config = relay_config(readback=False)
+    image = loadable(config, pack(config, relay_contents(config)))
+    BusChip(_stuck_bit(image), image)
+
+
+def test_chip_that_stays_busy_before_loading_is_given_up() -> None:
+    image = relay_image()
+    bus = FakeBus(image.config)
+    bus.busy_for = None
+    message = r"^the chip was still busy after its status was read 10000 times; reset it and try again$"
+    with pytest.raises(LinkError, match=message):
+        BusChip(bus, image)
+    assert bus.writes == []
+
+
+def test_chip_that_hangs_in_a_tick_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus_module, "POLL_LIMIT", 50)
+    _, bus = _chip(relay_image())
+    bus.busy_for = None
+    with pytest.raises(LinkError, match=r"^the chip was still busy after 50 polls$"):
+        bus.tick(np.array([0]))
+
+
+def test_output_of_another_tick_is_noticed() -> None:
+    chip, bus = _chip(relay_image())
+    bus.ticks_ahead = 4
+    with pytest.raises(LinkError, match=r"^an output of tick 5 came in tick 1$"):
+        chip.run([[1, 0]])
+
+
+# Words of the OUTPUT register ----------------------------------------------------------------------------------------------
+
+
+def test_outputs_are_taken_apart() -> None:
+    # Bit 31, tick in bits 30-16, number in bits 15-0.
+    words = np.array([0x8000_0000, 0x8001_0002, 0xFFFF_FFFF], np.uint32)
+    assert decode_outputs(words).tolist() == [[0, 0], [1, 2], [32767, 65535]]
+
+
+def test_no_outputs_are_an_empty_table() -> None:
+    assert decode_outputs(np.zeros(0, np.uint32)).shape == (0, 2)
+
+
+class _EveryTickBus(FakeBus):
+    """Sends output 0 in every tick, whose number has 15 bits, and computes nothing."""
+
+    ticks = 0
+
+    def tick(self, axons: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        self.ticks += 1
+        return np.array([[(self.ticks - 1) % 32768, 0]])
+
+
+def test_run_goes_on_when_the_tick_number_of_the_outputs_wraps() -> None:
+    image = relay_image()
+    bus = _EveryTickBus(image.config)
+    assert BusChip(bus, image).run(np.zeros((32770, 2), np.bool_)).all()
+    assert bus.ticks == 32771
