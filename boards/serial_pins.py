@@ -17,6 +17,11 @@ class SerialPins(wiring.Component):
     inner : Component
         What to measure.
 
+    Attributes
+    ----------
+    cells, output_bits : int
+        Port bits, and those of outputs.
+
     Members
     -------
     serial_in : In(1)
@@ -27,6 +32,7 @@ class SerialPins(wiring.Component):
         self.inner = inner
         super().__init__({"serial_in": In(1), "serial_out": Out(1)})
         self.cells = sum(len(port) for port, _ in self._ports())
+        self.output_bits = sum(len(port) for port, is_input in self._ports() if not is_input)
 
     def _ports(self) -> list[tuple[Value, bool]]:
         """All port bits of the inner component, and whether each is an input."""

@@ -152,8 +152,11 @@ class BusChip(Chip):
 
     def _finish(self) -> None:
         if self.image.config.core.counters:
-            values = self.read_region("counters")[:, 0].tolist()
-            self._counters.append(dict(zip(COUNTER_NAMES, values, strict=True)))
+            self._counters.append(self.read_counters())
+
+    def read_counters(self) -> dict[str, int]:
+        """Counters now, since the last :meth:`clear`."""
+        return dict(zip(COUNTER_NAMES, self.read_region("counters")[:, 0].tolist(), strict=True))
 
     def membrane(self) -> IntArray:
         """Membrane potentials ``[neurons]`` now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -147,7 +147,7 @@ def compile_network(
         if report.saturated:
             warnings.append(f"population {report.population}: {report.saturated} values were cut to the largest representable one")
     if samples is not None:
-        notes["activity"] = _activity(network, quantised, samples, warnings)
+        notes["activity"] = _activity(network, _timed(network, delays, levels), quantised, samples, warnings)
     notes["warnings"] = warnings
     return Image(
         config=chip,
@@ -520,10 +520,19 @@ def _neuron_contents(quantised: QuantisedNetwork, core: CoreConfig, places: _Pla
 # Report ---------------------------------------------------------------------------------------------------------------
 
 
+def _timed(network: Network, delays: list[int], levels: dict[str, int]) -> Network:
+    """The network with the delays in steps that the chip has; with a late feedback they are not those of the network."""
+    projections = [
+        replace(p, delay=delay - levels[p.post.label] + (0 if p.pre.is_input else levels[p.pre.label]))
+        for p, delay in zip(network.projections, delays, strict=True)
+    ]
+    return replace(network, projections=projections)
+
+
 def _activity(
-    network: Network, quantised: QuantisedNetwork, samples: npt.ArrayLike, warnings: list[str]
+    network: Network, timed: Network, quantised: QuantisedNetwork, samples: npt.ArrayLike, warnings: list[str]
 ) -> list[dict[str, object]]:
-    """Spikes per population in real numbers and in integers."""
+    """Spikes per population in real numbers, and in integers as the chip computes them."""
     array = np.asarray(samples)
     if array.ndim == 2:
         array = array[np.newaxis]
@@ -533,7 +542,7 @@ def _activity(
     if not np.isin(array, (0, 1)).all():
         raise InputError("samples hold values other than 0 and 1; encode analog values first (spikeloom.encode)")
     spikes = array.astype(np.bool_)
-    real, integer = evaluate(network, spikes), evaluate(network, spikes, quantised)
+    real, integer = evaluate(network, spikes), evaluate(timed, spikes, quantised)
     table: list[dict[str, object]] = []
     for population in network.populations:
         if population.neurons is None:

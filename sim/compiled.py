@@ -89,6 +89,7 @@ def load_library(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
     library.sim_new.restype = ctypes.c_void_p
     library.sim_free.argtypes = [ctypes.c_void_p]
+    library.sim_stall.argtypes = [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32]
     library.sim_cycles.argtypes = [ctypes.c_void_p]
     library.sim_cycles.restype = ctypes.c_uint64
     return library

@@ -21,6 +21,17 @@ struct Simulation {
     std::unique_ptr<VerilatedContext> context = std::make_unique<VerilatedContext>();
     std::unique_ptr<Vdut> dut;
     uint64_t cycles = 0;
+    // Chance of a pause per cycle in percent, and the state of its random numbers (xorshift64, Marsaglia 2003).
+    uint32_t stall_percent = 0;
+    uint64_t random = 1;
+
+    bool stalls() {
+        if (stall_percent == 0) return false;
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        return random % 100 < stall_percent;
+    }
 
     Simulation() : dut(std::make_unique<Vdut>(context.get())) {
         dut->clk = 0;
@@ -59,12 +70,12 @@ void Simulation::idle_inputs() {
 int access(Simulation& sim, uint32_t address, bool write, uint32_t data, uint32_t* value) {
     Vdut& dut = *sim.dut;
     const uint64_t limit = sim.cycles + kCycleLimit;
+    while (sim.stalls()) sim.cycle();
     // The payload is 65 bits: address, write, data from bit 0 on.
     dut.PORT(request, payload)[0] = address;
     dut.PORT(request, payload)[1] = static_cast<uint32_t>(write) | (data << 1);
     dut.PORT(request, payload)[2] = data >> 31;
     dut.PORT(request, valid) = 1;
-    dut.PORT(response, ready) = 1;
     dut.eval();
     while (!dut.PORT(request, ready)) {
         if (sim.cycles > limit) return -1;
@@ -72,6 +83,9 @@ int access(Simulation& sim, uint32_t address, bool write, uint32_t data, uint32_
     }
     sim.cycle();
     dut.PORT(request, valid) = 0;
+    dut.eval();
+    while (sim.stalls()) sim.cycle();
+    dut.PORT(response, ready) = 1;
     dut.eval();
     while (!dut.PORT(response, valid)) {
         if (sim.cycles > limit) return -1;
@@ -92,6 +106,13 @@ extern "C" {
 void* sim_new() { return new Simulation; }
 void sim_free(void* handle) { delete static_cast<Simulation*>(handle); }
 uint64_t sim_cycles(void* handle) { return static_cast<Simulation*>(handle)->cycles; }
+
+// Pause at random between and within requests. percent 0 stops that.
+void sim_stall(void* handle, uint64_t seed, uint32_t percent) {
+    Simulation& sim = *static_cast<Simulation*>(handle);
+    sim.random = seed * 2 + 1;
+    sim.stall_percent = percent;
+}
 
 #ifdef DUT_TOP
 

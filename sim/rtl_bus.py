@@ -63,6 +63,10 @@ class RtlBus(Bus):
         """Clock cycles since reset."""
         return int(self._library.sim_cycles(self._handle))
 
+    def stall(self, seed: int, percent: int) -> None:
+        """From now on pause at random between and within requests, in ``percent`` of all cycles."""
+        self._library.sim_stall(self._handle, seed, percent)
+
     def _access(self, address: int, words: WordsArray, *, write: bool, same: bool) -> None:
         status = ctypes.c_int()
         done = self._library.sim_access(

@@ -12,13 +12,9 @@ from pathlib import Path
 
 import torch
 
-from spikeloom.examples.mnist.mnist_data import load
+from spikeloom.examples.mnist.data import NETWORK, encoded, load
 from spikeloom.examples.training import accuracy, export, fit, make_network, shifted
-from spikeloom.network.encode import phase
 
-HERE = Path(__file__).parent
-TICKS = 8
-FULL_SCALE = 255
 SEED = 1
 
 
@@ -32,10 +28,10 @@ def main() -> None:
     train_x, train_y = load(arguments.data, "train")
     test_x, test_y = load(arguments.data, "test")
     network = make_network([784, 128, 10], beta=0.9)
-    spikes = phase(train_x, TICKS, FULL_SCALE)
+    spikes = encoded(train_x)
     fit(network, spikes, train_y, epochs=arguments.epochs, batch=128, rate=2e-3, seed=SEED, augment=shifted)
-    print(f"test accuracy {100 * accuracy(network, phase(test_x, TICKS, FULL_SCALE), test_y):.2f} % on {len(test_x)} images")
-    export(network, 784, HERE / "mnist.nir")
+    print(f"test accuracy {100 * accuracy(network, encoded(test_x), test_y):.2f} % on {len(test_x)} images")
+    export(network, 784, NETWORK)
 
 
 if __name__ == "__main__":

@@ -225,15 +225,16 @@ def test_weights_that_could_overflow_the_accumulator_are_refused(weight: int, bo
 
 
 def test_lowest_sum_of_the_accumulator_is_legal() -> None:
-    # -128 - 128 = -256 is the lowest 9-bit number; 127 + 127 + 2 = 256 is one too many on the other side.
+    # -128 - 128 = -256 is the lowest 9-bit number; -257, and 127 + 127 + 2 = 256 on the other side, are one too far.
     config = relay_config(accumulator_bits=9)
     contents = empty_contents(config)
     contents["weights"]["weight"][:3] = [-128, -128, 0]
     contents["rows"] = {"base": _ints(0, 1, 2), "start": _ints(0, 0, 0), "last": _ints(0, 0, 0)}
     loadable(config, pack(config, contents))
-    contents["weights"]["weight"][:3] = [127, 127, 2]
-    with pytest.raises(ImageError, match=r"neuron 0: its weights could sum to 0\.\.256, beyond the 9-bit accumulator"):
-        loadable(config, pack(config, contents))
+    for weights, bounds in (([-128, -128, -1], r"-257\.\.0"), ([127, 127, 2], r"0\.\.256")):
+        contents["weights"]["weight"][:3] = weights
+        with pytest.raises(ImageError, match=rf"neuron 0: its weights could sum to {bounds}, beyond the 9-bit accumulator"):
+            loadable(config, pack(config, contents))
 
 
 @pytest.mark.parametrize(("reset", "threshold", "sound"), [(0, 0, True), (-32768, 32767, True), (1, 5, False), (-5, -1, False)])

@@ -21,8 +21,9 @@ class NaiveNeuron:
     def __init__(
         self, config: CoreConfig, *, retention: int, threshold: int, reset: int, relative: bool, refractory: int, bias: int
     ) -> None:
-        self.low, self.high = -(2 ** (config.state_bits - 1)), 2 ** (config.state_bits - 1) - 1
-        self.scale = 2**config.fraction_bits
+        half = 1 << (config.state_bits - 1)
+        self.low, self.high = -half, half - 1
+        self.scale = 1 << config.fraction_bits
         self.retention, self.threshold, self.bias = retention, threshold, bias
         self.reset, self.relative, self.period = reset, relative, refractory
         self.potential = self.wait = 0

@@ -125,7 +125,7 @@ def test_held_neuron_keeps_its_potential_and_loses_its_input() -> None:
 def test_results_are_integers_of_the_shape_of_the_state() -> None:
     state = np.zeros((3, 5), np.int64)
     membrane, refractory, spikes = lif_step(_config(neurons=5), _parameters(5), state, state, state)
-    assert (membrane.dtype, refractory.dtype, spikes.dtype) == (np.int64, np.int64, np.bool_)
+    assert [array.dtype.name for array in (membrane, refractory, spikes)] == ["int64", "int64", "bool"]
     assert membrane.shape == refractory.shape == spikes.shape == (3, 5)
 
 
@@ -249,6 +249,6 @@ def test_integer_neuron_fires_in_the_steps_of_the_real_one(tau: float, neurons: 
     weights = rng.integers(-2000, 8000, (steps, neurons)) * (rng.random((steps, neurons)) < 0.4)
     config = CoreConfig(axons=8, neurons=neurons, weight_bits=16, state_bits=28, fraction_bits=12, refractory_bits=4, bias_bits=0)
     parameters = _parameters(neurons, retention=round(ONE * (1 - step / tau)), threshold=16384 << 12)
-    real = _float_spikes(tau, step, threshold, weights * volts_per_weight)
+    real = _float_spikes(tau, step, threshold, weights * np.float64(volts_per_weight))
     assert min(map(len, real)) > 0.03 * steps
     assert _spike_ticks(config, parameters, weights) == real

@@ -15,7 +15,8 @@ def _scheduler(axons: int = 4, batch: int = 1) -> Scheduler:
 
 def _one(scheduler: Scheduler, tick: int, *axons: int) -> list[int]:
     """Events of a single sample; merged events."""
-    return scheduler.deposit(tick, np.array(axons, np.int64), np.ones((1, len(axons)), np.bool_)).tolist()
+    merged: list[int] = scheduler.deposit(tick, np.array(axons, np.int64), np.ones((1, len(axons)), np.bool_)).tolist()
+    return merged
 
 
 @pytest.mark.parametrize("delay", range(1, 16))

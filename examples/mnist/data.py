@@ -1,4 +1,4 @@
-"""Reads MNIST's four idx files from a folder."""
+"""MNIST from the four files of its makers, as spikes, and the network trained on it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from spikeloom.arch.errors import InputError
+from spikeloom.network.encode import phase
 
+#: The trained network, 784-128-10.
+NETWORK = Path(__file__).parent / "mnist.nir"
+#: Ticks per image.
+TICKS = 8
+#: Value of a white pixel.
+FULL_SCALE = 255
 FILES = {
     "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
     "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
@@ -40,3 +47,8 @@ def load(folder: Path, part: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np
     images = np.frombuffer(contents[0], np.uint8, offset=16).reshape(-1, 784)
     labels = np.frombuffer(contents[1], np.uint8, offset=8)
     return images, labels
+
+
+def encoded(images: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Input spikes ``[samples, TICKS, 784]`` of images ``[samples, 784]``."""
+    return phase(images, TICKS, FULL_SCALE)

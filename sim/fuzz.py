@@ -1,0 +1,159 @@
+"""Long random campaign: golden model against generated hardware, geometry after geometry.
+
+    python -m spikeloom.sim.fuzz --cases 1000 --seed 1
+
+Most cases run in a compiled simulator, driven through the chip's registers with random pauses; some run under cocotb on the core's
+own ports, with random stalls on every stream. Prints the first difference, and the command that repeats it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from spikeloom.arch.config import MAX_LEVELS, ChipConfig, CoreConfig
+from spikeloom.arch.registers import EVENT_AXON_BITS, Address
+from spikeloom.cli.console import progress_bar
+from spikeloom.golden.core import Core
+from spikeloom.hdl.fabric import ECP5, GENERIC, ICE40, ICE40_ULTRAPLUS, Fabric
+from spikeloom.host.bus_chip import BusChip
+from spikeloom.sim.cases import Case, random_case
+from spikeloom.sim.core_lockstep import CoreSimulation
+from spikeloom.sim.lockstep import Mismatch, compare_outputs, expected_state, first_difference
+from spikeloom.sim.rtl_bus import RtlBus
+
+#: Cases of one geometry, of which this many run under cocotb.
+CASES_PER_GEOMETRY, COCOTB_CASES = 50, 4
+TICKS = 20
+
+
+def random_geometry(rng: np.random.Generator) -> tuple[CoreConfig, Fabric]:
+    """A small geometry with any mix of features, and a fabric whose colliding memory accesses are poisoned."""
+    lanes = 1 << int(rng.integers(0, 7))
+    pipelines = 1 << int(rng.integers(0, min(lanes.bit_length() - 1, 4) + 1))
+    neurons = pipelines * int(rng.integers(1, max(2, 100 // pipelines)))
+    bits = int(rng.choice([2, 4, 8, 16]))
+    axons = int(rng.integers(1, 70))
+    state_bits = int(rng.integers(max(8, bits + 2), 29))
+    fabric = (GENERIC, ICE40, ICE40_ULTRAPLUS, ECP5)[rng.integers(0, 4)]
+    config = CoreConfig(
+        axons=axons,
+        neurons=neurons,
+        weight_bits=bits,
+        lanes=lanes,
+        pipelines=pipelines,
+        group=1 << int(rng.integers(0, 4)),
+        weight_words=int(rng.integers(1, 1 + axons * -(-neurons // lanes))),
+        state_bits=state_bits,
+        fraction_bits=int(rng.integers(0, min(8, max(1, state_bits - bits)))),
+        refractory_bits=int(rng.integers(0, min(7, 33 - state_bits))),
+        bias_bits=int(rng.integers(0, min(state_bits, 20) + 1)),
+        relative_reset=bool(rng.integers(0, 2)),
+        levels=int(rng.integers(1, MAX_LEVELS + 1)),
+        destinations=int(rng.integers(1, 3 * neurons + 1)),
+    )
+    depth = int(rng.choice([0, 8, 64])) if fabric is ECP5 else 0
+    return config, dataclasses.replace(fabric, poison_collisions=True, block_ram_depth=depth)
+
+
+def run_case(case: Case, chip: BusChip) -> Mismatch | None:
+    """One case through the registers of a loaded chip, compared after each tick."""
+    golden = Core(case.image.config.core, case.image.memories[0])
+    for tick, events in enumerate(case.ticks):
+        words = (events.axons | events.delays << EVENT_AXON_BITS).astype(np.uint32)
+        chip.bus.write(Address.EVENT, words, same=True)
+        for axon, delay in zip(events.axons.tolist(), events.delays.tolist(), strict=True):
+            golden.inject(np.array([axon]), np.ones((1, 1), np.bool_), delay)
+        got = chip.bus.tick(np.zeros(0, np.int64))
+        _, numbers, fired = golden.tick()
+        mismatch = compare_outputs(tick, numbers[fired[0]], got[:, 1])
+        if mismatch is None:
+            state = {name.removeprefix("core0."): values for name, values in chip.state().items()}
+            mismatch = first_difference(tick, expected_state(golden), state)
+        if mismatch is not None:
+            return mismatch
+    counters = chip.read_counters()
+    for name in ("ticks", "events", "row_words", "spikes", "merged", "dropped"):
+        want = golden.ticks if name == "ticks" else int(getattr(golden, name)[0])
+        if counters[name] != want:
+            return Mismatch("counter", golden.ticks - 1, name, want, counters[name])
+    return None
+
+
+def compiled_cases(config: CoreConfig, fabric: Fabric, seeds: Iterable[int], ticks: int = TICKS) -> str | None:
+    """Cases in the compiled simulator, every second one with pauses; the first difference, or None."""
+    bus = RtlBus(ChipConfig(core=config), fabric)
+    try:
+        for seed in seeds:
+            case = random_case(config, seed, ticks)
+            bus.stall(seed, 30 * (seed % 2))
+            mismatch = run_case(case, BusChip(bus, case.image, check=False))
+            if mismatch is not None:
+                return f"case {seed}: {mismatch}"
+        return None
+    finally:
+        bus.close()
+
+
+def cocotb_cases(config: CoreConfig, fabric: Fabric, seeds: Sequence[int], simulator: str = "verilator") -> str | None:
+    """Cases under cocotb with stalls on every stream; the first difference, or None."""
+    with tempfile.TemporaryDirectory(prefix="spikeloom_") as folder:
+        simulation = CoreSimulation(config, Path(folder), fabric, simulator)
+        for result in simulation.run(seeds, TICKS):
+            if result["mismatch"] is not None:
+                return f"case {result['seed']}: {result['mismatch']}"
+    return None
+
+
+def fuzz_geometry(number: int, cases: int) -> tuple[str | None, int]:
+    """All cases of one random geometry.
+
+    Returns
+    -------
+    str or None
+        The first difference, with all that is needed to repeat it.
+    int
+        Ticks compared.
+    """
+    config, fabric = random_geometry(np.random.default_rng(number))
+    seeds = range(1000 * number, 1000 * number + cases)
+    under_cocotb = seeds[: COCOTB_CASES if cases >= CASES_PER_GEOMETRY else 0]
+    difference = compiled_cases(config, fabric, seeds[len(under_cocotb) :])
+    if difference is None and under_cocotb:
+        difference = cocotb_cases(config, fabric, under_cocotb)
+    if difference is not None:
+        difference = (
+            f"geometry {number} ({fabric.name}, block_ram_depth {fabric.block_ram_depth}): {difference}; "
+            f"replay: python -m spikeloom.sim.fuzz --seed {number} --cases {cases}; {config}"
+        )
+    return difference, cases * TICKS
+
+
+def main() -> None:
+    """Run the campaign; exit code 1 at the first difference."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=1000, help="cases in all (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="number of the first geometry (%(default)s)")
+    arguments = parser.parse_args()
+    if arguments.cases < 1 or arguments.seed < 0:
+        parser.error("--cases must be at least 1, and --seed at least 0")
+    done = ticks = geometries = 0
+    with progress_bar("lockstep cases") as progress:
+        while done < arguments.cases:
+            cases = min(CASES_PER_GEOMETRY, arguments.cases - done)
+            difference, compared = fuzz_geometry(arguments.seed + geometries, cases)
+            if difference is not None:
+                sys.exit(difference)
+            done, ticks, geometries = done + cases, ticks + compared, geometries + 1
+            progress(done, arguments.cases)
+    print(f"{done} cases in {geometries} geometries (first seed {arguments.seed}), {ticks} ticks: no difference")
+
+
+if __name__ == "__main__":
+    main()
