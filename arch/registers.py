@@ -78,7 +78,7 @@ REGISTERS: tuple[Register, ...] = (
     Register(Address.GEOMETRY, "GEOMETRY", Access.CONSTANT, "identifier of the geometry; an image for another one is refused"),
     Register(Address.STATUS, "STATUS", Access.READ, "bit 0: busy; bit 1: output queue not empty; bits 31-16: ticks left to run"),
     Register(Address.CLEAR, "CLEAR", Access.WRITE, "any value: clear state, pending events and counters; the next tick is 0"),
-    Register(Address.RUN, "RUN", Access.WRITE, "run this many ticks (1 to 65535)"),
+    Register(Address.RUN, "RUN", Access.WRITE, "bits 15-0: ticks to run; 0: none; upper bits are ignored"),
     Register(Address.EVENT, "EVENT", Access.WRITE, "bits 15-0: axon; bits 19-16: delay; due this many ticks after the last tick"),
     Register(
         Address.OUTPUT, "OUTPUT", Access.POP, "bits 15-0: output number; bits 30-16: tick; bit 31: 1, or the word is 0 (empty)"

@@ -82,7 +82,7 @@ def _nearest(found: list[Any], in_mhz: float, out_mhz: float) -> Any:
 
 
 class Clocking(Elaboratable):
-    """Defines the domain ``sync``.
+    """Drives clock and reset of the domain ``sync``, which the module around it defines.
 
     Parameters
     ----------
@@ -141,7 +141,6 @@ class Clocking(Elaboratable):
             )
         # The domain ``start`` has no reset: its registers hold their initial values after configuration.
         m.domains.start = ClockDomain("start", reset_less=True, local=True)
-        m.domains.sync = ClockDomain("sync")
         stable, pressed = Signal(), Signal()
         timer, over = Signal(range(RESET_CYCLES)), Signal()
         button = platform.request("button", 0, dir="-")

@@ -17,7 +17,8 @@ from spikeloom.arch.errors import ToolError
 #: Options of the synthesis command of each family. ``-no-rw-check``: no block depends on what a memory gives for a word that is being
 #: written (``docs/ram.md``).
 SYNTHESIS = {
-    "ice40": "synth_ice40 -dsp -abc9 -no-rw-check",
+    # Only the UltraPlus has multipliers.
+    "ice40": "synth_ice40 -abc9 -no-rw-check",
     "ice40-up": "synth_ice40 -device u -dsp -abc9 -no-rw-check",
     "ecp5": "synth_ecp5 -no-rw-check",
 }

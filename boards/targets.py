@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import ClockSignal, Elaboratable, Instance, Module, ResetSignal, Signal
+from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Instance, Module, ResetSignal, Signal
 from amaranth.lib import io
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 from amaranth_boards.ulx3s import ULX3S_85F_Platform
@@ -88,6 +88,7 @@ class BoardTop(Elaboratable):
     def elaborate(self, platform: Any) -> Module:
         """The wrapper."""
         m = Module()
+        m.domains.sync = ClockDomain("sync")
         m.submodules.clocking = Clocking(self.clock_mhz)
         uart = platform.request("uart", 0, dir={"rx": "-", "tx": "-"})
         m.submodules.rx = rx = io.Buffer(io.Direction.Input, uart.rx)

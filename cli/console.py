@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -28,14 +29,14 @@ def log() -> Console:
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table; columns whose entries are all numbers stand at the right."""
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    table = Table(title=escape(title), title_justify="left", title_style="bold", header_style="bold")
     texts = [[entry if isinstance(entry, str) else str(entry) for entry in row] for row in rows]
     for number, column in enumerate(columns):
         entries = [row[number] for row in texts]
         numeric = all(entry[:1].isdigit() or entry[:1] == "-" or not entry for entry in entries)
         table.add_column(column, justify="right" if numeric and entries else "left", overflow="fold")
     for row in texts:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     output().print(table)
 
 
@@ -64,8 +65,8 @@ def progress_bar(what: str) -> Iterator[ProgressCall]:
 @contextmanager
 def spinner(what: str) -> Iterator[Callable[[str], None]]:
     """A spinner with the time elapsed, for work that is not counted."""
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=log(), transient=True
-    ) as progress:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    console = log()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=None)
         yield lambda text: progress.update(task, description=f"{what}: {text}")

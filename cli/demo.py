@@ -15,7 +15,7 @@ from spikeloom.boards.targets import target
 from spikeloom.cli.console import print_table, progress_bar, say, spinner
 from spikeloom.cli.main import Different
 from spikeloom.cli.picture import draw_run
-from spikeloom.examples.digits.data import NETWORK, test_samples
+from spikeloom.examples.digits.data import NETWORK, unseen_samples
 from spikeloom.network.evaluate import evaluate
 from spikeloom.sim.verify import lockstep
 
@@ -36,7 +36,7 @@ def accuracy(spikes: npt.NDArray[np.bool_], labels: npt.NDArray[np.int64]) -> fl
 def run_demo(folder: Path) -> None:
     """Run everything, print the tables, and write picture, images, Verilog and ``demo.json`` into a folder."""
     network = spikeloom.read_nir(NETWORK)
-    spikes, labels = test_samples()
+    spikes, labels = unseen_samples()
     say(
         f"Network: {NETWORK.name}, trained with snnTorch; {len(labels)} handwritten digits it has never seen, {spikes.shape[1]} ticks each."
     )

@@ -17,6 +17,7 @@ from spikeloom.arch.config import ChipConfig
 from spikeloom.arch.errors import ConfigError, InputError, SpikeloomError
 from spikeloom.cli.console import print_table, progress_bar, say, spinner
 from spikeloom.cli.tables import build_tables, image_tables, report_warnings
+from spikeloom.host.spikes import check_spikes
 from spikeloom.network.description import Network
 from spikeloom.network.image import Image
 from spikeloom.network.spike_file import read_spikes, write_spikes
@@ -97,6 +98,8 @@ def _step(dt: str) -> float | str:
 def _spikes(path: Path, image: Image, limit: int | None) -> np.ndarray[Any, Any]:
     dt = image.notes.get("dt_ms")
     spikes = read_spikes(path, float(dt) if isinstance(dt, int | float) else None)
+    # Before a simulator is compiled, which takes a while.
+    check_spikes(spikes, image.input_size)
     if limit is not None:
         if limit < 1:
             raise InputError(f"--limit is {limit}; it must be at least 1")

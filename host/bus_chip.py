@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from spikeloom.arch.config import DELAY_SLOTS
-from spikeloom.arch.errors import ImageError, LinkError
+from spikeloom.arch.errors import ConfigError, ImageError, LinkError
 from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.layout import IntArray
 from spikeloom.arch.memory_map import COUNTER_NAMES, Region, delay_depth, regions
@@ -114,6 +114,8 @@ class BusChip(Chip):
         raise LinkError(f"the chip was still busy after its status was read {IDLE_POLLS} times; reset it and try again")
 
     def _run(self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None) -> tuple[BoolArray, dict[str, Recording]]:
+        if record:
+            self._need_readback("potentials cannot be recorded")
         samples, ticks, _ = spikes.shape
         outputs = np.zeros((samples, ticks, self.image.output_size), np.bool_)
         sizes = {name: self.image.population(name).size for name in record}
@@ -158,12 +160,27 @@ class BusChip(Chip):
         """Counters now, since the last :meth:`clear`."""
         return dict(zip(COUNTER_NAMES, self.read_region("counters")[:, 0].tolist(), strict=True))
 
+    def _need_readback(self, what: str) -> None:
+        if not self.image.config.core.readback:
+            raise ConfigError(
+                f"{what}: the chip's geometry has readback=False, so its memories cannot be read; "
+                "use a geometry with readback=True, or the golden chip"
+            )
+
     def membrane(self) -> IntArray:
         """Membrane potentials ``[neurons]`` now."""
+        self._need_readback("potentials cannot be read")
         return self._regions["state"].layout.unpack(self.read_region("state"))["membrane"]
 
     def state(self) -> dict[str, IntArray]:
-        """See :meth:`Chip.state`."""
+        """See :meth:`Chip.state`.
+
+        Raises
+        ------
+        ConfigError
+            If the geometry has ``readback=False``.
+        """
+        self._need_readback("the state cannot be read")
         if self._state:
             return self._state
         core = self.image.config.core

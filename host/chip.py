@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from spikeloom.arch.errors import ImageError
 from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.layout import IntArray
 from spikeloom.host.spikes import BoolArray, check_spikes
@@ -74,6 +75,8 @@ class Chip(ABC):
             If the spikes have a wrong shape or value.
         ImageError
             If ``record`` names a population that does not exist.
+        ConfigError
+            If ``record`` is given, but the chip's memories cannot be read (``readback=False``).
         """
         for name in record:
             self.image.population(name)
@@ -97,11 +100,17 @@ class Chip(ABC):
         """
 
     def output(self, out: BoolArray, name: str) -> BoolArray:
-        """Columns of the named output: ``out[..., first : first + size]``."""
+        """Columns of the named output: ``out[..., first : first + size]``.
+
+        Raises
+        ------
+        ImageError
+            If there is no such output; the message lists the names.
+        """
         for port in self.image.outputs:
             if port.name == name:
                 return out[..., port.first : port.first + port.size]
-        raise KeyError(f"no output {name!r}; the image has {[port.name for port in self.image.outputs]}")
+        raise ImageError(f"no output {name!r}; the image has {[port.name for port in self.image.outputs]}")
 
     def close(self) -> None:  # noqa: B027 (most have nothing to let go of)
         """Let go of the chip. A closed chip cannot be used again."""

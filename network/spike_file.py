@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,11 @@ from spikeloom.network.image import write_whole
 
 #: No spike file comes near this size; it keeps a wrong file from being read into memory.
 MAX_BYTES = 1 << 33
+#: Part of a tick by which a time may lie before the tick that it is meant for, because multiples of a tick are rounded.
+ROUNDING = 1e-6
+#: First bytes of a zip file with or without members, and of a file with a single array.
+_STARTS = (b"PK\x03\x04", b"PK\x05\x06", b"\x93NUMPY")
+_START_BYTES = 6
 
 
 def read_spikes(path: str | Path, dt_ms: float | None = None) -> npt.NDArray[Any]:
@@ -43,7 +47,13 @@ def read_spikes(path: str | Path, dt_ms: float | None = None) -> npt.NDArray[Any
     if h5py.is_hdf5(path):
         return _read_nir_data(path, dt_ms)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file:
+            if not file.read(_START_BYTES).startswith(_STARTS):
+                raise InputError(
+                    f"{path} is damaged, or neither .npz nor NIR data; save spikes with numpy.savez(path, spikes=array)"
+                )
+            file.seek(0)
+            archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise InputError(f"{path} is a single array; save it with numpy.savez(path, spikes=array)")
             if "spikes" not in archive.files:
@@ -51,15 +61,20 @@ def read_spikes(path: str | Path, dt_ms: float | None = None) -> npt.NDArray[Any
             return np.asarray(archive["spikes"])
     except InputError:
         raise
-    except (ValueError, OSError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zip files and arrays can be damaged in many ways, and each reader fails in its own
         raise InputError(f"{path} is damaged or not a spike file (.npz or NIR data): {error}") from error
 
 
 def _read_nir_data(path: Path, dt_ms: float | None) -> npt.NDArray[Any]:
     try:
-        data = nir.read_data(str(path))
+        return _spikes_of(path, nir.read_data(str(path)), dt_ms)
+    except InputError:
+        raise
     except Exception as error:  # the file may hold anything
         raise InputError(f"{path} is an HDF5 file, but cannot be read as NIR data: {error}") from error
+
+
+def _spikes_of(path: Path, data: nir.NIRGraphData, dt_ms: float | None) -> npt.NDArray[Any]:
     grids = []
     for name in sorted(data.nodes):
         node = data.nodes[name]
@@ -70,13 +85,36 @@ def _read_nir_data(path: Path, dt_ms: float | None) -> npt.NDArray[Any]:
         if not isinstance(spikes, nir.TimeGriddedData):
             if dt_ms is None:
                 raise InputError(f"{path}: node {name!r} has events in seconds, and the image does not say how long a tick is")
-            spikes = spikes.to_time_gridded(dt_ms / 1000)
-        grids.append(np.asarray(spikes.data))
+            grids.append(_gridded(path, name, spikes, dt_ms / 1000))
+        else:
+            grids.append(np.asarray(spikes.data))
     if not grids:
         raise InputError(f"{path} holds no nodes")
     if len({grid.shape[:2] for grid in grids}) > 1:
         raise InputError(f"{path}: its nodes differ in samples or ticks: {[list(grid.shape) for grid in grids]}")
     return np.concatenate(grids, axis=2)
+
+
+def _gridded(path: Path, name: str, events: nir.EventData, dt: float) -> npt.NDArray[Any]:
+    """Events ``[samples, events]`` on the grid of ticks. A time is a multiple of ``dt`` but for rounding, or lies within its tick."""
+    samples = len(events.idx)
+    ticks = np.ceil(events.t_max / dt - ROUNDING)
+    if not 0 <= ticks * samples * events.n_neurons <= MAX_BYTES:
+        raise InputError(f"{path}: node {name!r} lasts {events.t_max} s, that is {ticks:g} ticks of {dt:g} s; that is too long")
+    is_valued = isinstance(events, nir.ValuedEventData)
+    grid = np.zeros((samples, int(ticks), events.n_neurons), np.float64 if is_valued else np.bool_)
+    sample, position = np.nonzero(events.idx != -1)
+    neurons, times = events.idx[sample, position], events.time[sample, position]
+    steps = np.floor(times / dt + ROUNDING)
+    wrong = ~((steps >= 0) & (steps < ticks) & (neurons >= 0) & (neurons < events.n_neurons))
+    if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        raise InputError(
+            f"{path}: node {name!r} has an event of neuron {neurons[first]} at {times[first]:g} s; "
+            f"it has {events.n_neurons} neurons and lasts {events.t_max:g} s"
+        )
+    grid[sample, steps.astype(np.int64), neurons] = events.value[sample, position] if is_valued else True
+    return grid
 
 
 def write_spikes(path: str | Path, spikes: npt.NDArray[np.bool_]) -> None:

@@ -51,7 +51,7 @@ class CoreSimulation:
             build_dir=folder / "build",
             always=True,
             timescale=("1ns", "1ps"),
-            build_args=["-Wno-fatal", "-Wno-lint", "-O2", "-CFLAGS", "-O1"] if simulator == "verilator" else [],
+            build_args=["-Wno-fatal", "-Wno-lint", "-O2", "-CFLAGS", "-O0"] if simulator == "verilator" else [],
             log_file=folder / "build.log",
         )
 

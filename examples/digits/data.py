@@ -23,7 +23,7 @@ def encoded(images: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     return phase(images, TICKS, FULL_SCALE)
 
 
-def test_samples() -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+def unseen_samples() -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
     """Spikes ``[360, TICKS, 64]`` and labels ``[360]`` of the images that training never saw."""
     with np.load(HERE / "digits_test.npz", allow_pickle=False) as archive:
         return encoded(archive["images"]), archive["labels"].astype(np.int64)

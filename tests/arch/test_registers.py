@@ -93,7 +93,7 @@ def test_largest_geometry_fits_its_registers() -> None:
             registers.OUTPUT_NUMBER_BITS + registers.OUTPUT_TICK_BITS - 1,
             registers.OUTPUT_NUMBER_BITS,
         ),
-        ("RUN", r"\((\d+) to (\d+)\)", 1, registers.MAX_RUN),
+        ("RUN", r"bits (\d+)-(\d+): ticks", 0, registers.MAX_RUN.bit_length() - 1),
     ],
 )
 def test_described_bits_are_those_of_the_code(name: str, pattern: str, low: int, high: int) -> None:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from spikeloom.arch.config import CoreConfig
-from spikeloom.arch.errors import ImageError, LinkError
+from spikeloom.arch.errors import ConfigError, ImageError, LinkError
 from spikeloom.arch.image import LoadableImage, PopulationMap
 from spikeloom.arch.memory_map import COUNTER_NAMES, regions
 from spikeloom.arch.registers import Address
@@ -152,6 +152,28 @@ def test_closing_the_chip_closes_the_bus() -> None:
     with chip:
         assert not bus.closed
     assert bus.closed
+
+
+@pytest.mark.parametrize(
+    ("action", "what"),
+    [
+        (lambda chip: chip.state(), "the state cannot be read"),
+        (lambda chip: chip.membrane(), "potentials cannot be read"),
+        (lambda chip: chip.run([[1, 0, 0]], record=["cells"]), "potentials cannot be recorded"),
+    ],
+)
+def test_chip_without_readback_runs_but_says_that_it_cannot_be_looked_into(action: Callable[[BusChip], object], what: str) -> None:
+    config = relay_config(readback=False)
+    chip, bus = _chip(loadable(config, pack(config, relay_contents(config)), output_shift=np.array([1])))
+    assert chip.run([[1, 0, 0], [0, 0, 0]]).tolist() == [[True], [False]]
+    written = len(bus.writes)
+    text = re.escape(
+        f"{what}: the chip's geometry has readback=False, so its memories cannot be read; "
+        "use a geometry with readback=True, or the golden chip"
+    )
+    with pytest.raises(ConfigError, match=f"^{text}$"):
+        action(chip)
+    assert len(bus.writes) == written
 
 
 # What can be wrong with a chip ------------------------------------------------------------------------------------------------

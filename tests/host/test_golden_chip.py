@@ -193,7 +193,7 @@ def test_named_output_is_its_columns() -> None:
     chip = GoldenChip(image)
     np.testing.assert_array_equal(chip.output(out, "left"), out[:, :2])
     np.testing.assert_array_equal(chip.output(out, "right"), out[:, 2:])
-    with pytest.raises(KeyError, match=r"no output 'up'; the image has \['left', 'right'\]"):
+    with pytest.raises(ImageError, match=r"^no output 'up'; the image has \['left', 'right'\]"):
         chip.output(out, "up")
 
 

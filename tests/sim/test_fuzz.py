@@ -1,0 +1,52 @@
+"""The random campaign, bounded: `make fuzz` runs it for as long as one likes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+
+from spikeloom.golden.lif import lif_step
+from spikeloom.sim import fuzz
+
+#: First geometry, and cases of each.
+FIRST, GEOMETRIES, CASES = 501, 4, 25
+
+
+def test_random_geometries_equal_golden():
+    """4 geometries nobody chose, 25 cases each."""
+    for number in range(FIRST, FIRST + GEOMETRIES):
+        difference, ticks = fuzz.fuzz_geometry(number, CASES)
+        assert difference is None, difference
+        assert ticks == CASES * fuzz.TICKS
+
+
+def test_random_geometries_visit_all_fabrics_lanes_and_weights():
+    drawn = [fuzz.random_geometry(np.random.default_rng(number)) for number in range(300)]
+    assert {fabric.name for _, fabric in drawn} == {"generic", "ice40", "ice40-up", "ecp5"}
+    assert {config.lanes for config, _ in drawn} == {1, 2, 4, 8, 16, 32, 64}
+    assert {config.weight_bits for config, _ in drawn} == {2, 4, 8, 16}
+    assert {config.pipelines for config, _ in drawn} == {1, 2, 4, 8, 16}
+    assert all(fabric.poison_collisions for _, fabric in drawn)
+
+
+def one_too_many(config, parameters, membrane, refractory, sums):
+    """A neuron model that is wrong by one."""
+    return lif_step(config, parameters, membrane, refractory, sums + 1)
+
+
+def test_a_difference_is_told_with_its_replay(monkeypatch):
+    monkeypatch.setattr("spikeloom.golden.core.lif_step", one_too_many)
+    difference, _ = fuzz.fuzz_geometry(FIRST, 3)
+    assert difference is not None
+    for part in (f"geometry {FIRST}", "case", "tick", "expected", "got", f"--seed {FIRST} --cases 3"):
+        assert part in difference
+
+
+def test_command_refuses_senseless_numbers():
+    result = subprocess.run(
+        [sys.executable, "-m", "spikeloom.sim.fuzz", "--cases", "0"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert "--cases must be at least 1" in result.stderr
