@@ -32,9 +32,10 @@ fuzz: $(VENV)/.installed
 bench: $(VENV)/.installed
 	mkdir -p bench/results
 	$(BIN)/python bench/core_size.py --json > build/core_size.json && mv build/core_size.json bench/results/core_size.json
+	$(BIN)/python bench/boards.py --json > build/boards.json && mv build/boards.json bench/results/boards.json
 	$(BIN)/python bench/mnist.py --data $(DATA) --json > build/mnist.json && mv build/mnist.json bench/results/mnist.json
 	$(BIN)/python bench/layers.py --json > build/layers.json && mv build/layers.json bench/results/layers.json
-	$(BIN)/python bench/boards.py --json > build/boards.json && mv build/boards.json bench/results/boards.json
+	$(BIN)/spikeloom demo -o build/demo && cp build/demo/demo.json bench/results/digits.json && cp build/demo/demo.png docs/demo.png
 	$(BIN)/python docs/generate.py
 
 bitstreams: $(VENV)/.installed

@@ -18,7 +18,7 @@ DELAY_BITS = 4
 MAX_DELAY = DELAY_SLOTS - 1
 #: Fraction bits of the retention coefficient: V is multiplied by ``retention / 2**12`` each tick.
 RETENTION_FRACTION = 12
-#: Bits of the retention coefficient: 0 to 4096, that is 0.0 to 1.0 (codes above 4096 amplify).
+#: Bits of the retention coefficient: 0 to 4096, that is 0.0 to 1.0; an image with a larger one is refused.
 RETENTION_BITS = RETENTION_FRACTION + 1
 #: Largest number of levels: the last neurons may begin ``MAX_LEVELS - 1`` ticks after the first.
 MAX_LEVELS = 16

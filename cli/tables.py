@@ -43,8 +43,8 @@ def image_tables(image: Image) -> None:
     if activity:
         print_table(
             "Spikes on the samples, in real numbers and in the integers of the core",
-            ("population", "real", "integer", "equal"),
-            [(row["population"], row["real"], row["integer"], f"{100 * row['equal']:.2f} %") for row in activity],
+            ("population", "real", "integer", "equal", "potentials saturated"),
+            [(row["population"], row["real"], row["integer"], f"{100 * row['equal']:.2f} %", row["saturated"]) for row in activity],
         )
 
 

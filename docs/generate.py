@@ -20,6 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import figures
+import typer
 from amaranth.hdl import Shape
 from amaranth.lib import data, stream, wiring
 
@@ -36,6 +38,7 @@ from spikeloom.boards import build as boards_build
 from spikeloom.boards import clocking
 from spikeloom.boards.flow import SYNTHESIS
 from spikeloom.boards.targets import TARGETS, Target
+from spikeloom.cli.main import app
 from spikeloom.hdl import chip as hdl_chip
 from spikeloom.hdl import emitter as hdl_emitter
 from spikeloom.hdl import lif as hdl_lif
@@ -63,6 +66,7 @@ from spikeloom.network import encode, nir_graph, nir_import, quantise
 from spikeloom.network import image as network_image
 
 FOLDER = Path(__file__).resolve().parent
+README = FOLDER.parent / "README.md"
 BEGIN = re.compile(r"<!-- generated: (.*?) -->")
 END = "<!-- end -->"
 
@@ -544,6 +548,31 @@ def encoders() -> str:
     return table(("function", "spikes"), rows)
 
 
+def command_table() -> str:
+    """Commands with their arguments and options."""
+    parts = []
+    group: Any = typer.main.get_command(app)
+    for name, command in group.commands.items():
+        rows = []
+        for parameter in command.params:
+            if parameter.name == "help":
+                continue
+            names = (
+                ", ".join(code(option) for option in parameter.opts)
+                if parameter.opts[0].startswith("-")
+                else code(parameter.metavar)
+            )
+            default = (
+                ""
+                if parameter.required or parameter.default is None
+                else code(getattr(parameter.default, "value", parameter.default))
+            )
+            rows.append((names, "yes" if parameter.required else "", default, getattr(parameter, "help", "") or ""))
+        text = f"### {name}\n\n{doc(command.callback)}"
+        parts.append(text + ("\n\n" + table(("argument or option", "needed", "default", "meaning"), rows) if rows else ""))
+    return "\n\n".join(parts)
+
+
 def error_table() -> str:
     """Error classes."""
     rows = []
@@ -566,6 +595,7 @@ def constant_table(*groups: tuple[ModuleType, tuple[str, ...]]) -> str:
 def generators() -> dict[str, Callable[[], str]]:
     """What fills each region, by its name."""
     result: dict[str, Callable[[], str]] = {
+        **figures.generators(),
         "core-parameters": lambda: parameters(CoreConfig),
         "chip-parameters": lambda: parameters(ChipConfig),
         "derived-sizes": derived_sizes,
@@ -620,6 +650,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "image-arrays": image_arrays,
         "encoders": encoders,
         "errors": error_table,
+        "commands": command_table,
         "chip-constants": lambda: constant_table((hdl_chip, ("OUTPUT_QUEUE_DEPTH", "RUN_BITS", "ENTRY_BITS"))),
         "emitter-constants": lambda: constant_table((hdl_emitter, ("BLOCK",))),
         "lif-constants": lambda: constant_table((hdl_lif, ("SINGLE_PRODUCT_BITS", "SUM_LATENCY"))),
@@ -677,8 +708,8 @@ def fill(text: str, known: Mapping[str, Callable[[], str]]) -> str:
 
 
 def pages(folder: Path = FOLDER) -> list[Path]:
-    """All pages."""
-    return sorted(folder.rglob("*.md"))
+    """All pages, and the README."""
+    return sorted([*folder.rglob("*.md"), README])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -689,22 +720,22 @@ def main(arguments: list[str] | None = None) -> int:
     known = generators()
     failed = False
     for page in pages():
-        name = page.relative_to(FOLDER)
+        name = page.relative_to(FOLDER.parent)
         text = page.read_text()
         try:
             filled = fill(text, known)
         except PageError as error:
-            print(f"docs/{name}: {error}", file=sys.stderr)
+            print(f"{name}: {error}", file=sys.stderr)
             failed = True
             continue
         if filled == text:
             continue
         if check:
-            print(f"docs/{name} differs; run: python docs/generate.py")
+            print(f"{name} differs; run: python docs/generate.py")
             failed = True
         else:
             page.write_text(filled)
-            print(f"docs/{name} written")
+            print(f"{name} written")
     return int(failed)
 
 

@@ -542,14 +542,21 @@ def _activity(
     if not np.isin(array, (0, 1)).all():
         raise InputError("samples hold values other than 0 and 1; encode analog values first (spikeloom.encode)")
     spikes = array.astype(np.bool_)
-    real, integer = evaluate(network, spikes), evaluate(timed, spikes, quantised)
+    saturated: dict[str, int] = {}
+    real, integer = evaluate(network, spikes), evaluate(timed, spikes, quantised, saturated)
     table: list[dict[str, object]] = []
     for population in network.populations:
         if population.neurons is None:
             continue
         before, after = int(real[population.label].sum()), int(integer[population.label].sum())
         equal = float((real[population.label] == integer[population.label]).mean())
-        table.append({"population": population.label, "real": before, "integer": after, "equal": equal})
+        cut = saturated[population.label]
+        table.append({"population": population.label, "real": before, "integer": after, "equal": equal, "saturated": cut})
+        if cut:
+            warnings.append(
+                f"population {population.label}: potentials left their {quantised.config.state_bits} bits {cut} times on the given samples; "
+                "choose a geometry with more state_bits or fewer fraction_bits"
+            )
         if after == 0 and np.isfinite(population.neurons.threshold).any():
             was = "though it fires in real numbers" if before else "in real numbers too"
             warnings.append(f"population {population.label} never fires on the given samples, {was}")

@@ -49,7 +49,12 @@ def order_of_evaluation(network: Network, delays: list[int]) -> list[Population]
     return order
 
 
-def evaluate(network: Network, spikes: npt.NDArray[np.bool_], quantised: QuantisedNetwork | None = None) -> dict[str, BoolArray]:
+def evaluate(
+    network: Network,
+    spikes: npt.NDArray[np.bool_],
+    quantised: QuantisedNetwork | None = None,
+    saturated: dict[str, int] | None = None,
+) -> dict[str, BoolArray]:
     """Spikes of every population.
 
     Parameters
@@ -60,6 +65,8 @@ def evaluate(network: Network, spikes: npt.NDArray[np.bool_], quantised: Quantis
         Columns of all inputs side by side.
     quantised : QuantisedNetwork or None
         Evaluate in its integers instead of real numbers. (Integers are held in float64, exactly: all stay below 2**53.)
+    saturated : dict or None
+        Receives, by population label, how often a potential left its width and was cut (integers only).
 
     Returns
     -------
@@ -76,7 +83,7 @@ def evaluate(network: Network, spikes: npt.NDArray[np.bool_], quantised: Quantis
         first += population.size
     for population in order:
         trains[population.label] = np.zeros((samples, ticks, population.size), np.bool_)
-    steppers = {p.label: _stepper(p, quantised, samples) for p in order}
+    steppers = {p.label: _stepper(p, quantised, samples, saturated) for p in order}
     incoming = {
         p.label: [
             (trains[projection.pre.label], _matrix(quantised, number, projection.weights), delay)
@@ -99,7 +106,9 @@ def _matrix(quantised: QuantisedNetwork | None, number: int, weights: FloatArray
     return weights if quantised is None else quantised.weights[number].astype(np.float64)
 
 
-def _stepper(population: Population, quantised: QuantisedNetwork | None, samples: int) -> Callable[[FloatArray], BoolArray]:
+def _stepper(
+    population: Population, quantised: QuantisedNetwork | None, samples: int, saturated: dict[str, int] | None
+) -> Callable[[FloatArray], BoolArray]:
     """A function that takes the sums of one step and gives its spikes."""
     neurons = population.neurons
     assert neurons is not None
@@ -126,7 +135,11 @@ def _stepper(population: Population, quantised: QuantisedNetwork | None, samples
 
         def integrate(v: FloatArray, total: FloatArray) -> FloatArray:
             decayed = np.trunc(v * q.retention / (1 << RETENTION_FRACTION))
-            return np.clip(decayed + total * (1 << config.fraction_bits) + q.bias, low, high)
+            exact = decayed + total * (1 << config.fraction_bits) + q.bias
+            if saturated is not None:
+                beyond = int(((exact < low) | (exact > high)).sum())
+                saturated[population.label] = saturated.get(population.label, 0) + beyond
+            return np.clip(exact, low, high)
 
     def step(total: FloatArray) -> BoolArray:
         held = held_for > 0

@@ -1,4 +1,4 @@
-"""Spike files: ``.npz`` with ``spikes``, or NIR data files. Described in ``docs/spike_files.md``."""
+"""Spike files: ``.npz`` with ``spikes``, or NIR data files. Described in ``docs/spike_file.md``."""
 
 from __future__ import annotations
 

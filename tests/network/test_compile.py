@@ -466,6 +466,7 @@ def test_samples_give_spike_counts_in_real_numbers_and_in_integers() -> None:
             "real": real[label].sum(),
             "integer": integer[label].sum(),
             "equal": (real[label] == integer[label]).mean(),
+            "saturated": 0,
         }
         for label in ("layer0", "layer1")
     ]
@@ -519,3 +520,21 @@ def test_notes_of_the_import_are_kept_in_the_image_file(tmp_path: Path) -> None:
         p.label for p in network.populations if not p.is_input
     ]
     assert_equal(run(loaded, spikes), columns(network, expected(network, spikes, image.config)), "digits")
+
+
+def test_samples_count_potentials_that_leave_their_width() -> None:
+    """An input of one unit per step, never leaking, meets a threshold that cannot be reached: after 2^7 / 2^0 steps it is cut."""
+    network = spikeloom.Network()
+    source = network.input(1, "input")
+    neurons = spikeloom.Neurons(
+        retention=np.ones(1), bias=np.zeros(1), threshold=np.full(1, np.inf), reset=np.zeros(1), reset_mode="value",
+        refractory=np.zeros(1, np.int64),
+    )  # fmt: skip
+    readout = network.population(1, neurons, "readout")
+    network.projection(source, readout, np.ones((1, 1)))
+    network.output(readout)
+    core = CoreConfig(axons=4, neurons=4, weight_bits=2, lanes=1, state_bits=8, fraction_bits=0, bias_bits=8)
+    image = spikeloom.compile(network, config=ChipConfig(core=core), samples=np.ones((1, 140, 1), bool))
+    # The potential is 127 after 127 steps; each of the 13 steps after that would make it 128.
+    assert image.notes["activity"][0]["saturated"] == 13
+    assert any("potentials left their 8 bits 13 times" in warning for warning in image.notes["warnings"])

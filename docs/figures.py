@@ -1,0 +1,218 @@
+"""Tables and sentences of measured figures, from ``bench/results/*.json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parents[1] / "bench" / "results"
+#: Peers in figures, measured for this project with the same tools, after the one repair that anyone would make to each.
+PEERS_ECP5 = (
+    ("tinyODIN, repaired", "1,065", "51", "0.5", "25.7", "24"),
+    (
+        "SYNtzulu, repaired (layers only)",
+        "1,619",
+        "117",
+        "8 at best",
+        "934 at best, 169 at 10 % activity",
+        "577 at best, 105 at 10 %",
+    ),
+)
+PEERS_UP5K = (
+    ("tinyODIN, repaired", "798", "17.3", "0.5", "8.6", "11"),
+    (
+        "SYNtzulu, repaired (layers only)",
+        "1,382",
+        "38.9",
+        "8 at best",
+        "311 at best, 56 at 10 % activity",
+        "225 at best, 41 at 10 %",
+    ),
+)
+
+
+def results(name: str) -> dict[str, Any]:
+    """Output of a benchmark."""
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        raise SystemExit(f"{path} is missing; run: make bench")
+    data: dict[str, Any] = json.loads(path.read_text())
+    return data
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table."""
+    head = list(head)
+    lines = [head, ["---"] * len(head), *([str(cell) for cell in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def core_size(family: str) -> str:
+    """Size and speed of the 256 x 256 core, beside the peers."""
+    lut = "logic cells" if family == "ice40-up" else "LUT"
+    head = (
+        "core",
+        lut,
+        "FF",
+        "block RAM",
+        "MHz (3 seeds)",
+        "operations per cycle",
+        "million operations/s",
+        f"thousand operations/s per {lut[:-1] if lut[-1] == 's' else lut}",
+    )
+    rows = []
+    for name, row in results("core_size")["cores"].items():
+        if row["family"] != family:
+            continue
+        used, mhz = row["used"], row["fmax_mhz"].values()
+        rows.append(
+            (
+                f"**spikeloom**, {name.split(', ', 1)[1]}",
+                f"{used['lut']:,}",
+                f"{used['ff']:,}" if "ff" in used else "",
+                f"{used['ram']}" + (f" + {used['spram']} SPRAM" if used.get("spram") else ""),
+                ", ".join(f"{value:.0f}" for value in mhz),
+                f"{row['operations_per_cycle']:.0f}",
+                f"{row['operations_per_second'] / 1e6:,.0f}",
+                f"{row['operations_per_second_per_lut'] / 1e3:,.0f}",
+            )
+        )
+    for name, cells, mhz_text, per_cycle, rate, per_cell in PEERS_ECP5 if family == "ecp5" else PEERS_UP5K:
+        rows.append((name, cells, "", "", mhz_text, per_cycle, rate, per_cell))
+    return table(head, rows)
+
+
+def core_cycles() -> str:
+    """Cycles of the 256 x 256 core."""
+    head = ("core", "idle tick", "one event", "every further event", "tick with 26 events (10 %)", "tick with 256 events")
+    rows = [
+        (
+            name,
+            row["idle_tick_cycles"],
+            f"+{row['cycles_of_one_event']}",
+            f"+{row['cycles_per_event']:.0f}",
+            row["tick_cycles_by_events"]["26"],
+            row["tick_cycles_by_events"]["256"],
+        )
+        for name, row in results("core_size")["cores"].items()
+    ]
+    return table(head, rows)
+
+
+def layers() -> str:
+    """The 32-64-128-64-16 network beside SYNtzulu."""
+    data = results("layers")
+    head = (
+        "input activity",
+        "spikes per tick, layer by layer",
+        "cycles per tick",
+        "thousand operations/s per cell",
+        "SYNtzulu: cycles",
+        "SYNtzulu: thousand operations/s per cell",
+        "ratio",
+    )
+    rows = [
+        (
+            name,
+            " / ".join(f"{value:g}" for value in case["spikes_per_tick"]),
+            f"{case['cycles_per_tick']:.0f}",
+            f"{case['operations_per_second_per_cell'] / 1e3:.0f}",
+            f"{case['syntzulu_cycles_per_tick']:.0f}",
+            f"{case['syntzulu_operations_per_second_per_cell'] / 1e3:.0f}",
+            f"{case['ratio_per_cell']:.1f} ×",
+        )
+        for name, case in data["activities"].items()
+    ]
+    clocks = ", ".join(f"{value:.0f}" for value in data["fmax_mhz"].values())
+    return table(head, rows) + f"\n\nOurs: {data['used']['lut']:,} logic cells, {clocks} MHz (three seeds)."
+
+
+def mnist() -> str:
+    """MNIST on the iCEBreaker."""
+    data = results("mnist")
+    rates = data["images_per_second"]
+    rows = [
+        ("accuracy on 10,000 test images, float", f"{100 * data['float_accuracy']:.2f} %"),
+        (f"accuracy, {data['weight_bits']}-bit weights, golden model", f"{100 * data['golden_accuracy']:.2f} %"),
+        *((f"accuracy, golden model, {name}", f"{100 * value:.2f} %") for name, value in data["other_geometries"].items()),
+        (
+            "hardware equal to golden model",
+            f"{data['lockstep_images']} images with the whole state after each tick, {data['rtl_images']:,} images in their output spikes",
+        ),
+        ("ticks and cycles per image", f"{data['ticks_per_image']} and {data['cycles_per_image']:,.0f}"),
+        *((f"images per second at {entry['mhz']:g} MHz", f"{entry['rate']:,}") for entry in rates.values()),
+    ]
+    return table(("784-128-10 on the iCEBreaker, one core", "figure"), rows)
+
+
+def digits() -> str:
+    """Digits: accuracies."""
+    data = results("digits")
+    rows: list[tuple[object, ...]] = [("float, layer by layer", f"{100 * data['float_accuracy']:.2f} %", "", "")]
+    for bits, row in data["weights"].items():
+        rows.append((f"golden model, {bits}-bit weights", f"{100 * row['golden_accuracy']:.2f} %", "", ""))
+        rows.append(
+            (
+                f"generated hardware, {bits}-bit weights",
+                f"{100 * row['rtl_accuracy']:.2f} %",
+                f"{row['cycles_per_image']:.0f}",
+                f"{row['lockstep_samples']} images, {row['lockstep_ticks']:,} ticks: equal",
+            )
+        )
+    return table((f"64-64-10 on {data['samples']} digits", "accuracy", "cycles per image", "state compared after each tick"), rows)
+
+
+def boards() -> str:
+    """Bitstreams."""
+    head = (
+        "board",
+        "neurons",
+        "axons",
+        "synapses",
+        "LUT",
+        "block RAM",
+        "multipliers",
+        "routed MHz",
+        "clock MHz",
+        "tried on hardware",
+    )
+    rows = [
+        (
+            f"{row['title']}",
+            row["neurons"],
+            row["axons"],
+            f"{row['synapses']:,}",
+            f"{row['used']['lut']:,} of {row['available']['lut']:,}",
+            f"{row['used']['ram']} of {row['available']['ram']}"
+            + (f", {row['used']['spram']} SPRAM" if row["used"].get("spram") else ""),
+            row["used"]["dsp"],
+            f"{row['fmax_mhz']:.1f} (seed {row['seed']})",
+            f"{row['clock_mhz']:g}",
+            "no",
+        )
+        for row in results("boards")["boards"].values()
+    ]
+    return table(head, rows)
+
+
+def versions() -> str:
+    """Tools behind the figures."""
+    found = results("core_size")["versions"]
+    names = [f"{name} {value}" for name, value in found.items() if name != "spikeloom"]
+    return "Measured with " + ",\n".join(", ".join(names[i : i + 4]) for i in range(0, len(names), 4)) + "."
+
+
+def generators() -> dict[str, Callable[[], str]]:
+    """What fills each region, by its name."""
+    return {
+        "figures-core-ecp5": lambda: core_size("ecp5"),
+        "figures-core-up5k": lambda: core_size("ice40-up"),
+        "figures-core-cycles": core_cycles,
+        "figures-layers": layers,
+        "figures-mnist": mnist,
+        "figures-digits": digits,
+        "figures-boards": boards,
+        "figures-versions": versions,
+    }

