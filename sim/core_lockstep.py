@@ -39,7 +39,11 @@ class CoreSimulation:
         self.config, self.fabric, self.simulator, self.folder = config, fabric, simulator, folder
         folder.mkdir(parents=True, exist_ok=True)
         source = folder / "core.v"
-        source.write_text(to_verilog(Core(config=config, fabric=fabric), "core"))
+        text = to_verilog(Core(config=config, fabric=fabric), "core")
+        if simulator == "icarus":
+            # Icarus runs "always @*" only after one of its inputs has changed; until then its results are unknown.
+            text = text.replace("always @*", "always_comb")
+        source.write_text(text)
         sources = [source]
         if fabric.spram:
             sources.append(MODELS / "sb_spram256ka.v")
@@ -51,7 +55,7 @@ class CoreSimulation:
             build_dir=folder / "build",
             always=True,
             timescale=("1ns", "1ps"),
-            build_args=["-Wno-fatal", "-Wno-lint", "-O2", "-CFLAGS", "-O0"] if simulator == "verilator" else [],
+            build_args=["-Wno-fatal", "-Wno-lint", "-O2", "-CFLAGS", "-O0"] if simulator == "verilator" else ["-g2012"],
             log_file=folder / "build.log",
         )
 

@@ -103,7 +103,7 @@ def test_check_names_the_page_that_differs(
     assert generate.main(["--check"]) == 0
     wrong.write_text("<!-- generated: counters -->\n")
     assert generate.main(["--check"]) == 1
-    assert "docs/wrong.md: region 'counters' has no end" in capsys.readouterr().err
+    assert "wrong.md: region 'counters' has no end" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "hdl").glob("*.py") if path.stem not in NO_BLOCKS))
