@@ -111,8 +111,17 @@ def cocotb_cases(config: CoreConfig, fabric: Fabric, seeds: Sequence[int], simul
     return None
 
 
-def fuzz_geometry(number: int, cases: int) -> tuple[str | None, int]:
+def fuzz_geometry(number: int, cases: int, simulator: str = "verilator") -> tuple[str | None, int]:
     """All cases of one random geometry.
+
+    Parameters
+    ----------
+    number : int
+        Seed of the geometry, and of its cases.
+    cases : int
+        How many.
+    simulator : str
+        Of the cases under cocotb.
 
     Returns
     -------
@@ -126,7 +135,7 @@ def fuzz_geometry(number: int, cases: int) -> tuple[str | None, int]:
     under_cocotb = seeds[: COCOTB_CASES if cases >= CASES_PER_GEOMETRY else 0]
     difference = compiled_cases(config, fabric, seeds[len(under_cocotb) :])
     if difference is None and under_cocotb:
-        difference = cocotb_cases(config, fabric, under_cocotb)
+        difference = cocotb_cases(config, fabric, under_cocotb, simulator)
     if difference is not None:
         difference = (
             f"geometry {number} ({fabric.name}, block_ram_depth {fabric.block_ram_depth}): {difference}; "
@@ -140,6 +149,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=1000, help="cases in all (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="number of the first geometry (%(default)s)")
+    parser.add_argument(
+        "--simulator", choices=("verilator", "icarus"), default="verilator", help="of the cases under cocotb (%(default)s)"
+    )
     arguments = parser.parse_args()
     if arguments.cases < 1 or arguments.seed < 0:
         parser.error("--cases must be at least 1, and --seed at least 0")
@@ -147,7 +159,7 @@ def main() -> None:
     with progress_bar("lockstep cases") as progress:
         while done < arguments.cases:
             cases = min(CASES_PER_GEOMETRY, arguments.cases - done)
-            difference, compared = fuzz_geometry(arguments.seed + geometries, cases)
+            difference, compared = fuzz_geometry(arguments.seed + geometries, cases, arguments.simulator)
             if difference is not None:
                 sys.exit(difference)
             done, ticks, geometries = done + cases, ticks + compared, geometries + 1
