@@ -94,13 +94,8 @@ def generate(target: Target, config: ChipConfig, folder: Path, image: LoadableIm
     if image is not None:
         files |= {f"memory/{name}": content for name, content in memory_files(image).items()}
     report: dict[str, Any] = {
-        "board": target.name,
-        "clock_mhz": target.clock_mhz,
-        "baud": target.baud,
-        "geometry_id": f"{config.geometry_id:#010x}",
-        "geometry": config.as_dict(),
+        **_origin(target, config),
         "files": {name: {"sha256": hashlib.sha256(content.encode()).hexdigest()} for name, content in sorted(files.items())},
-        "versions": {"spikeloom": __version__, **tool_versions()},
     }
     files["report.json"] = to_json(report)
     write_folder(folder, {name: content.encode() for name, content in files.items()})
@@ -152,17 +147,12 @@ def build(
             if report.fmax_mhz < target.clock_mhz:
                 continue
             data: dict[str, Any] = {
-                "board": target.name,
-                "clock_mhz": target.clock_mhz,
+                **_origin(target, config),
                 "fmax_mhz": round(report.fmax_mhz, 2),
                 "seed": seed,
                 "used": report.used,
                 "available": report.available,
-                "baud": target.baud,
-                "geometry_id": f"{config.geometry_id:#010x}",
-                "geometry": config.as_dict(),
                 "bitstream": f"{MODULE}{target.bitstream}",
-                "versions": {"spikeloom": __version__, **tool_versions()},
             }
             files = {
                 f"{MODULE}.v": text.encode(),
@@ -177,6 +167,18 @@ def build(
         f"the design reached {best:.1f} MHz at best with the seeds {', '.join(map(str, seeds))}; {target.name} runs at "
         f"{target.clock_mhz} MHz: choose a smaller geometry or other seeds"
     )
+
+
+def _origin(target: Target, config: ChipConfig) -> dict[str, Any]:
+    """What every report begins with."""
+    return {
+        "board": target.name,
+        "clock_mhz": target.clock_mhz,
+        "baud": target.baud,
+        "geometry_id": f"{config.geometry_id:#010x}",
+        "geometry": config.as_dict(),
+        "versions": {"spikeloom": __version__, **tool_versions()},
+    }
 
 
 def _bitstream(target: Target, verilog: str, work: Path, seed: int) -> Report:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from reading import table
 
 RESULTS = Path(__file__).resolve().parents[1] / "bench" / "results"
 #: Peers in figures, measured for this project with the same tools, after the one repair that anyone would make to each.
@@ -40,13 +42,6 @@ def results(name: str) -> dict[str, Any]:
         raise SystemExit(f"{path} is missing; run: make bench")
     data: dict[str, Any] = json.loads(path.read_text())
     return data
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A Markdown table."""
-    head = list(head)
-    lines = [head, ["---"] * len(head), *([str(cell) for cell in row] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def core_size(family: str) -> str:

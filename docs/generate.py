@@ -24,6 +24,7 @@ import figures
 import typer
 from amaranth.hdl import Shape
 from amaranth.lib import data, stream, wiring
+from reading import code, constants, doc, entry, hexadecimal, members, section, table
 
 from spikeloom.arch import config as arch_config
 from spikeloom.arch import errors, frame, memory_map, registers
@@ -77,125 +78,10 @@ CORE = EXAMPLE.core
 EXAMPLE_NOTE = f"Example: the default geometry of `{EXAMPLE_BOARD.name}` ({CORE.weight_bits}-bit weights)."
 #: Cycles of a tick without events and spikes, besides those that count delay words, neurons and pipeline stages (``docs/core.md``).
 EMPTY_TICK_CYCLES = 12
-#: Constants shown in hexadecimal.
-HEXADECIMAL = ("OFFSET_MASK", "PROTOCOL_VERSION", "IDENT")
-#: Meaning of constants that have no comment of their own in the code.
-MEANINGS = {
-    "SPACE_SHIFT": "First bit of the space in an address.",
-    "REGION_SHIFT": "First bit of the region in an address.",
-    "OFFSET_MASK": "Bits of the offset in an address.",
-    "OUTPUT_NUMBER_BITS": "Bits of the output number in the OUTPUT register; the tick is above it.",
-    "OUTPUT_TICK_BITS": "Bits of the tick in the OUTPUT register.",
-    "HEADER_BYTES": "Bytes of a request before its data.",
-    "RESPONSE_HEADER_BYTES": "Bytes of a response before its data.",
-    "CRC_BYTES": "Bytes of the CRC at the end of a frame.",
-    "WORD_BYTES": "Bytes of a bus word.",
-    "MIN_WEIGHT_BITS": "Fewest bits to which weights can be quantised.",
-    "MAX_WEIGHT_BITS": "Most bits to which weights can be quantised.",
-    "RUN_BITS": "Bits of the count of ticks left to run.",
-    "SPRAM_DEPTH": "Words of one SPRAM block.",
-    "SPRAM_WIDTH": "Bits of a word of one SPRAM block.",
-    "MIN_DIVISOR": "Fewest clock cycles per bit of the line.",
-}
 
 
 class PageError(Exception):
     """A page with a region that cannot be filled."""
-
-
-# Markdown -------------------------------------------------------------------------------------------------------------
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A Markdown table."""
-    lines = [tuple(head), *(tuple(str(cell) for cell in row) for row in rows)]
-    text = [f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines]
-    text.insert(1, f"| {' | '.join('---' for _ in lines[0])} |")
-    return "\n".join(text)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.replace("``", "`").replace("|", "\\|").split())
-
-
-def code(text: object) -> str:
-    """Text in the code font."""
-    return f"`{text}`"
-
-
-# Reading the code -----------------------------------------------------------------------------------------------------
-
-
-def doc(thing: object) -> str:
-    """First paragraph of a docstring, on one line, without roles."""
-    text = inspect.getdoc(thing) or ""
-    first = " ".join(text.split("\n\n", maxsplit=1)[0].split()).replace("``", "`")
-    return re.sub(r":\w+:`~?([^`]*)`", lambda match: code(match[1].rsplit(".", 1)[-1]), first)
-
-
-def section(thing: object, title: str) -> dict[str, str]:
-    """Entries of a section of a numpy-style docstring: the line with the name, and the indented text below it."""
-    lines = (inspect.getdoc(thing) or "").splitlines()
-    try:
-        start = next(i for i, line in enumerate(lines) if line == title and lines[i + 1 : i + 2] == ["-" * len(title)])
-    except StopIteration:
-        return {}
-    entries: dict[str, list[str]] = {}
-    current: list[str] = []
-    for i in range(start + 2, len(lines)):
-        line = lines[i]
-        if i + 1 < len(lines) and lines[i + 1] and set(lines[i + 1]) == {"-"}:
-            break
-        if line and not line.startswith(" "):
-            current = entries.setdefault(line, [])
-        elif line:
-            current.append(line.strip())
-    return {head: " ".join(text) for head, text in entries.items()}
-
-
-def entry(entries: Mapping[str, str], name: str) -> tuple[str, str]:
-    """Declaration and text of a name that stands alone or among others in the head of an entry."""
-    for head, text in entries.items():
-        for part in re.split(r"(?<=\)), (?=\w+ :)", head):
-            names, _, declared = part.partition(" : ")
-            if name in names.split(", "):
-                return declared, text
-    return "", ""
-
-
-def remarks(source: str, indent: int = 0) -> dict[str, str]:
-    """The ``#:`` comment above each assignment with that indentation."""
-    found: dict[str, str] = {}
-    comment: list[str] = []
-    for line in textwrap.dedent(source).splitlines():
-        text = line[indent:]
-        if text.startswith("#:"):
-            comment.append(text[2:].strip())
-        elif match := re.match(r"(\w+)(?::[^=]*)? = ", text):
-            found[match[1]] = " ".join(comment)
-            comment = []
-        else:
-            comment = []
-    return found
-
-
-def members(kind: type[enum.Enum]) -> dict[str, str]:
-    """The remark on each member of an enumeration."""
-    return {name: text for name, text in remarks(inspect.getsource(kind), indent=4).items() if name in kind.__members__}
-
-
-def constants(module: ModuleType, *names: str) -> list[tuple[str, str, str]]:
-    """Name, value and remark of module constants."""
-    notes = remarks(inspect.getsource(module))
-    rows = []
-    for name in names:
-        value = getattr(module, name)
-        rows.append((code(name), code(_hex(value) if name in HEXADECIMAL else value), notes.get(name) or MEANINGS[name]))
-    return rows
-
-
-def _hex(value: int, digits: int = 8) -> str:
-    return f"0x{value:0{digits}X}"
 
 
 # Ports ----------------------------------------------------------------------------------------------------------------
@@ -371,7 +257,7 @@ def region_table() -> str:
                 region.layout.bits,
                 region.layout.slices,
                 region.stride,
-                code(_hex(region.address())),
+                code(hexadecimal(region.address())),
                 "image" if region.in_image else "read only",
                 region.meaning,
             )
@@ -430,7 +316,7 @@ def register_table() -> str:
 def constant_registers() -> str:
     """Values of the constant registers of the example geometry."""
     values = registers.constants(EXAMPLE)
-    return f"{EXAMPLE_NOTE}\n\n" + table(("register", "value"), ((code(a.name), code(_hex(v))) for a, v in values.items()))
+    return f"{EXAMPLE_NOTE}\n\n" + table(("register", "value"), ((code(a.name), code(hexadecimal(v))) for a, v in values.items()))
 
 
 def status_table() -> str:
