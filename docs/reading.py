@@ -123,5 +123,5 @@ def constants(module: ModuleType, *names: str) -> list[tuple[str, str, str]]:
 
 
 def hexadecimal(value: int, digits: int = 8) -> str:
-    """A number in the code font, in hexadecimal, digits in fours."""
+    """A number in hexadecimal, padded with zeros."""
     return f"0x{value:0{digits}X}"
