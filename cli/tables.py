@@ -72,6 +72,20 @@ def build_tables(report: dict[str, Any]) -> None:
     print_table(f"{report['board']}: resources", ("resource", "used", "available", "share"), rows)
     print_table(
         "Timing",
-        ("clock of the core (MHz)", "highest clock, routed (MHz)", "seed"),
-        [(f"{report['clock_mhz']:g}", report["fmax_mhz"], report["seed"])],
+        (
+            "clock of the core (MHz)",
+            "highest clock, routed (MHz)",
+            "seed",
+            "cycles of an idle tick",
+            "of each event with a full row",
+        ),
+        [
+            (
+                f"{report['clock_mhz']:g}",
+                report["fmax_mhz"],
+                report["seed"],
+                report["cycles"]["idle_tick"],
+                report["cycles"]["event_of_a_full_row"],
+            )
+        ],
     )

@@ -47,7 +47,7 @@ from spikeloom.hdl import link as hdl_link
 from spikeloom.hdl import ram as hdl_ram
 from spikeloom.hdl import uart as hdl_uart
 from spikeloom.hdl.chip import Chip
-from spikeloom.hdl.core import Core
+from spikeloom.hdl.core import Core, empty_tick
 from spikeloom.hdl.counters import Counters
 from spikeloom.hdl.crossbar import Crossbar
 from spikeloom.hdl.emitter import Emitter
@@ -76,8 +76,6 @@ EXAMPLE_BOARD = next(iter(BOARDS.values()))
 EXAMPLE = EXAMPLE_BOARD.chip()
 CORE = EXAMPLE.core
 EXAMPLE_NOTE = f"Example: the default geometry of `{EXAMPLE_BOARD.name}` ({CORE.weight_bits}-bit weights)."
-#: Cycles of a tick without events and spikes, besides those that count delay words, neurons and pipeline stages (``docs/core.md``).
-EMPTY_TICK_CYCLES = 12
 
 
 class PageError(Exception):
@@ -213,11 +211,6 @@ def fabric_table() -> str:
         (code(name), *(code(getattr(fabric, name)) for fabric in FABRICS.values()), entry(described, name)[1]) for name in names
     ]
     return table(("property", *FABRICS, "meaning"), rows)
-
-
-def empty_tick(core: CoreConfig) -> int:
-    """Cycles of a tick without events and spikes (``docs/core.md``)."""
-    return core.delay_words + core.neurons // core.pipelines + Lif(config=core).latency + EMPTY_TICK_CYCLES
 
 
 def latency_table() -> str:

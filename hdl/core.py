@@ -22,6 +22,7 @@ from spikeloom.hdl.counters import Counters
 from spikeloom.hdl.crossbar import Crossbar
 from spikeloom.hdl.emitter import Emitter
 from spikeloom.hdl.fabric import GENERIC, Fabric
+from spikeloom.hdl.lif import lif_latency
 from spikeloom.hdl.ram import BankedRam
 from spikeloom.hdl.scheduler import Event, Scheduler
 from spikeloom.hdl.update import Update
@@ -30,6 +31,15 @@ from spikeloom.hdl.update import Update
 BusRequest = data.StructLayout({"address": CORE_ADDRESS_BITS, "write": 1, "data": BUS_WORD_BITS})
 #: The answer to every request, in order; ``status`` is ``spikeloom.arch.registers.Status``.
 BusResponse = data.StructLayout({"status": 2, "data": BUS_WORD_BITS})
+
+
+#: Cycles of a tick without events and spikes, besides those that count delay words, neurons and pipeline stages (``docs/core.md``).
+EMPTY_TICK_CYCLES = 12
+
+
+def empty_tick(config: CoreConfig) -> int:
+    """Cycles of a tick without events and spikes, with all neurons in use (``docs/core.md``)."""
+    return config.delay_words + config.neurons // config.pipelines + lif_latency(config) + EMPTY_TICK_CYCLES
 
 
 class Phase(enum.Enum, shape=3):

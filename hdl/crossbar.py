@@ -12,6 +12,9 @@ from spikeloom.hdl.fabric import Fabric
 from spikeloom.hdl.layouts import struct_of
 from spikeloom.hdl.ram import BankedRam, Ram, bus_port
 
+#: Fewest cycles from one row to the next: its descriptor is looked up, kept and taken.
+ROW_CYCLES = 3
+
 
 class Crossbar(wiring.Component):
     """One weight word, that is ``lanes`` synaptic operations, per cycle.

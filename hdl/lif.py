@@ -16,6 +16,16 @@ SINGLE_PRODUCT_BITS = 16
 SUM_LATENCY = 2
 
 
+def operand_stages(config: CoreConfig) -> int:
+    """Cycles until the operands of the product are in registers. A bias or a refractory counter needs one more."""
+    return 2 if config.bias_bits or config.refractory_bits else 1
+
+
+def lif_latency(config: CoreConfig) -> int:
+    """Cycles from a neuron's state to its result."""
+    return operand_stages(config) + (5 if config.state_bits > SINGLE_PRODUCT_BITS else 4)
+
+
 class Lif(wiring.Component):
     """One neuron per cycle, the result ``latency`` cycles later. Nothing stalls it.
 
@@ -54,10 +64,8 @@ class Lif(wiring.Component):
     def __init__(self, *, config: CoreConfig) -> None:
         self.config = config
         self._wide = config.state_bits > SINGLE_PRODUCT_BITS
-        # Cycle in which the operands of the product are in registers. A bias or a refractory counter needs one more.
-        self._operands = 2 if config.bias_bits or config.refractory_bits else 1
-        self.firing_latency = self._operands + (4 if self._wide else 3)
-        self.latency = self.firing_latency + 1
+        self.latency = lif_latency(config)
+        self.firing_latency = self.latency - 1
         bias = {"bias": In(signed(config.bias_bits))} if config.bias_bits else {}
         super().__init__(
             bias
@@ -76,7 +84,7 @@ class Lif(wiring.Component):
         m = Module()
         config = self.config
         bits = config.state_bits
-        operands = self._operands
+        operands = operand_stages(config)
 
         def delayed(value: Value, cycles: int, name: str) -> Value:
             """``value`` as it was that many cycles ago."""

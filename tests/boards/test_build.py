@@ -79,6 +79,8 @@ def test_a_small_bitstream_is_built_with_timing_met(tmp_path):
     stages = []
     report = build.build(target("icebreaker"), SMALL, tmp_path / "out", seeds=(1, 2, 3), stage=stages.append)
     assert report["fmax_mhz"] >= report["clock_mhz"] == 39.0
+    # 2 delay words, 16 neurons, a pipeline of 6 stages and 12 cycles; a row of 2 words is shorter than the lookup of the next.
+    assert report["cycles"] == {"idle_tick": 36, "event_of_a_full_row": 3}
     # An iCE40 bitstream for the UP5K is this long whatever is in it.
     assert (tmp_path / "out" / "spikeloom.bin").stat().st_size == 104_090
     assert json.loads((tmp_path / "out" / "report.json").read_text()) == report
