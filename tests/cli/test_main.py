@@ -316,13 +316,14 @@ def test_build_passes_geometry_and_seeds_on_and_prints_the_report(
         return {
             "board": target.name, "clock_mhz": 39.0, "fmax_mhz": 41.25, "seed": 7, "bitstream": "spikeloom.bin",
             "used": {"lut": 1234, "dsp": 0, "spram": 4}, "available": {"lut": 5280, "dsp": 8, "spram": 4},
+            "cycles": {"idle_tick": 339, "event_of_a_full_row": 32},
         }  # fmt: skip
 
     monkeypatch.setattr(build_module, "build", build)
     result = command("build", "--image", files / "net.loom", "-o", tmp_path, "--seed", 7, "--seed", 9)
     assert result.code == 0
     assert calls == [("icebreaker", image.config, tmp_path, (7, 9))]
-    for what in ("1234", "5280", "23 %", "41.25", "timing met", "spikeloom.bin"):
+    for what in ("1234", "5280", "23 %", "41.25", "339", "32", "timing met", "spikeloom.bin"):
         assert what in result.out
     command("build", "-b", "ulx3s", "--weight-bits", 4, "-o", tmp_path)
     assert calls[1] == ("ulx3s", BOARDS["ulx3s"].chip(4), tmp_path, build_module.SEEDS)
