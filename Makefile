@@ -17,7 +17,7 @@ demo: $(VENV)/.installed
 
 # Cheap and quick first: style and types, then golden model and compiler, then hardware against golden model, then synthesis.
 test: lint
-	$(BIN)/pytest -n $(JOBS) tests/arch tests/golden tests/network tests/host tests/docs tests/cli tests/hdl tests/sim tests/boards tests/bench
+	$(BIN)/pytest -n $(JOBS) tests/test_rooms.py tests/arch tests/golden tests/network tests/host tests/docs tests/cli tests/hdl tests/sim tests/boards tests/bench
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -28,7 +28,7 @@ lint: $(VENV)/.installed-dev
 fuzz: $(VENV)/.installed
 	$(BIN)/python -m spikeloom.sim.fuzz --cases $(N) --seed $(SEED)
 
-# Every figure of the README; writes bench/results/*.json and the README's tables. Takes about an hour.
+# Every figure of the README; writes bench/results/*.json and the README's tables.
 bench: $(VENV)/.installed
 	mkdir -p bench/results
 	$(BIN)/python bench/core_size.py --json > build/core_size.json && mv build/core_size.json bench/results/core_size.json

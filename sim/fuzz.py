@@ -16,10 +16,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
+from rich.progress import Progress
 
 from spikeloom.arch.config import MAX_LEVELS, ChipConfig, CoreConfig
 from spikeloom.arch.registers import EVENT_AXON_BITS, Address
-from spikeloom.cli.console import progress_bar
 from spikeloom.golden.core import Core
 from spikeloom.hdl.fabric import ECP5, GENERIC, ICE40, ICE40_ULTRAPLUS, Fabric
 from spikeloom.host.bus_chip import BusChip
@@ -139,7 +140,7 @@ def fuzz_geometry(number: int, cases: int, simulator: str = "verilator") -> tupl
     if difference is not None:
         difference = (
             f"geometry {number} ({fabric.name}, block_ram_depth {fabric.block_ram_depth}): {difference}; "
-            f"replay: python -m spikeloom.sim.fuzz --seed {number} --cases {cases}; {config}"
+            f"replay: python -m spikeloom.sim.fuzz --seed {number} --cases {cases} --simulator {simulator}; {config}"
         )
     return difference, cases * TICKS
 
@@ -156,14 +157,16 @@ def main() -> None:
     if arguments.cases < 1 or arguments.seed < 0:
         parser.error("--cases must be at least 1, and --seed at least 0")
     done = ticks = geometries = 0
-    with progress_bar("lockstep cases") as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("lockstep cases", total=arguments.cases)
         while done < arguments.cases:
             cases = min(CASES_PER_GEOMETRY, arguments.cases - done)
             difference, compared = fuzz_geometry(arguments.seed + geometries, cases, arguments.simulator)
             if difference is not None:
                 sys.exit(difference)
             done, ticks, geometries = done + cases, ticks + compared, geometries + 1
-            progress(done, arguments.cases)
+            progress.update(task, completed=done)
     print(f"{done} cases in {geometries} geometries (first seed {arguments.seed}), {ticks} ticks: no difference")
 
 
