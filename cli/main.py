@@ -127,6 +127,7 @@ def compile(  # noqa: A001 (the command's name)
     ] = False,
 ) -> None:
     """Quantise, place and route a NIR network into an image, and report what went where."""
+    # The enumerations hold the very texts that read_nir names as literals; a type checker cannot see that.
     network: Network = spikeloom.read_nir(net, dt=_step(dt), reset=reset.value, integrator=integrator.value)  # type: ignore[arg-type]
     stimulus = None if samples is None else read_spikes(samples, network.dt)
     image = spikeloom.compile(
