@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.errors import ConfigError
+from spikeloom.arch.lif import Lif
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,8 @@ _ICEBREAKER = BoardGeometry(
             weight_bits=8,
             lanes=8,
             weight_words=16384,
-            state_bits=22,
+            models=(Lif(state_bits=22, refractory_bits=4),),
             accumulator_bits=16,
-            refractory_bits=4,
-            bias_bits=16,
             levels=4,
         ),
         4: CoreConfig(
@@ -69,10 +68,8 @@ _ICEBREAKER = BoardGeometry(
             weight_bits=4,
             lanes=16,
             weight_words=16384,
-            state_bits=22,
+            models=(Lif(state_bits=22, refractory_bits=4),),
             accumulator_bits=12,
-            refractory_bits=4,
-            bias_bits=16,
             levels=4,
         ),
     },

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from spikeloom.arch.errors import ConfigError
+from spikeloom.arch.layout import BUS_WORD_BITS, ceil_div
+from spikeloom.arch.lif import Lif
+from spikeloom.arch.neuron import MAX_MODELS, NeuronModel, check_int, model_from_dict
 
 #: Delay slots per axon: an event may be due 1 to ``DELAY_SLOTS - 1`` ticks ahead.
 DELAY_SLOTS = 16
@@ -16,18 +19,16 @@ DELAY_SLOTS = 16
 DELAY_BITS = 4
 #: Largest delay of an event, in ticks.
 MAX_DELAY = DELAY_SLOTS - 1
-#: Fraction bits of the retention coefficient: V is multiplied by ``retention / 2**12`` each tick.
-RETENTION_FRACTION = 12
-#: Bits of the retention coefficient: 0 to 4096, that is 0.0 to 1.0; an image with a larger one is refused.
-RETENTION_BITS = RETENTION_FRACTION + 1
 #: Largest number of levels: the last neurons may begin ``MAX_LEVELS - 1`` ticks after the first.
 MAX_LEVELS = 16
 #: Axons held by one word of the delay memory.
 DELAY_WORD_BITS = 16
-#: Bits of one word of the loading bus.
-BUS_WORD_BITS = 32
+#: Axon types of a crossbar with one bit per synapse: each neuron has a weight per type (TrueNorth: Cassidy et al. 2013).
+AXON_TYPES = 4
+#: Bits of such a weight, signed.
+TYPE_WEIGHT_BITS = 9
 
-WEIGHT_BITS = (2, 4, 8, 16)
+WEIGHT_BITS = (1, 2, 4, 8, 16)
 MAX_LANES = 64
 MAX_AXONS = 8192
 MAX_NEURONS = 8192
@@ -38,30 +39,19 @@ def bits_for(count: int) -> int:
     return max(1, (count - 1).bit_length())
 
 
-def ceil_div(a: int, b: int) -> int:
-    """``a / b`` rounded up."""
-    return -(-a // b)
-
-
-def _check_int(name: str, value: object, low: int, high: int, remedy: str = "") -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigError(f"{name} must be an integer, not {value!r}")
-    if not low <= value <= high:
-        raise ConfigError(f"{name} is {value}; it must be {low} to {high}{'; ' + remedy if remedy else ''}")
-
-
 def _check_power_of_two(name: str, value: int) -> None:
     if value & (value - 1):
         lower = 1 << (value.bit_length() - 1)
         raise ConfigError(f"{name} is {value}; it must be a power of two, for example {lower} or {2 * lower}")
 
 
-def _check_fields(what: str, data: object, kind: type[CoreConfig] | type[ChipConfig]) -> None:
-    given = set(data) if isinstance(data, dict) else set()
-    different = given ^ {field.name for field in dataclasses.fields(kind)}
+def _check_fields(what: str, data: object, kind: type[CoreConfig] | type[ChipConfig]) -> dict[str, Any]:
+    values = data if isinstance(data, dict) else {}
+    different = set(values) ^ {field.name for field in dataclasses.fields(kind)}
     if different:
         names = ", ".join(sorted(map(str, different)))
         raise ConfigError(f"not a chip geometry of this version of spikeloom: missing or unknown in the {what}: {names}")
+    return values
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +65,8 @@ class CoreConfig:
     neurons : int
         Neurons (columns of the crossbar), a multiple of ``pipelines``; 1 to 8192.
     weight_bits : int
-        Bits of a signed synaptic weight: 2, 4, 8 or 16.
+        Bits of a signed synaptic weight: 2, 4, 8 or 16; or 1: a synapse is there or not, and its weight is that of the neuron for the
+        axon's type.
     lanes : int
         Neurons accumulated per cycle, a power of two, 1 to 64. Changes time, never a result.
     pipelines : int
@@ -85,19 +76,15 @@ class CoreConfig:
         a power of two; 1 gives each neuron its own.
     weight_words : int or None
         Depth of the weight memory in words of ``lanes`` weights; ``None``: a full crossbar.
-    state_bits : int
-        Bits of the signed membrane potential, 8 to 28.
-    fraction_bits : int
-        Bits of the membrane potential below the weight's least significant bit, 0 to 12.
+    models : tuple of NeuronModel
+        Neuron models that the core holds, 1 to 8 different ones; one lif by default. ``pipelines`` neighbours follow the same.
+    sets : int or None
+        Parameter sets from which each neuron chooses one; ``None``: one for each group.
+    stochastic_synapses : bool
+        Whether a weight may be the probability of a weight of 1 or -1. Needs ``weight_bits`` 1.
     accumulator_bits : int or None
         Bits of a signed synaptic sum. ``None``: wide enough for any weights. A smaller number saves memory; an image
         whose weights could overflow it is refused.
-    refractory_bits : int
-        Bits of the refractory counter; 0 leaves the refractory period out.
-    bias_bits : int
-        Bits of each neuron's constant input, not above ``state_bits``; 0 leaves it out.
-    relative_reset : bool
-        Whether a spike can add to the potential (reset by subtraction) instead of replacing it.
     levels : int
         Ticks that may differ in which neurons are updated, 1 to 16: the neurons of a layer d levels behind the input begin d ticks
         after the first.
@@ -121,54 +108,60 @@ class CoreConfig:
     pipelines: int = 1
     group: int = 1
     weight_words: int | None = None
-    state_bits: int = 24
-    fraction_bits: int = 6
+    models: tuple[NeuronModel, ...] = (Lif(),)
+    sets: int | None = None
+    stochastic_synapses: bool = False
     accumulator_bits: int | None = None
-    refractory_bits: int = 6
-    bias_bits: int = 16
-    relative_reset: bool = True
     levels: int = MAX_LEVELS
     destinations: int | None = None
     readback: bool = True
     counters: bool = True
 
     def __post_init__(self) -> None:
-        _check_int("axons", self.axons, 1, MAX_AXONS)
-        _check_int("neurons", self.neurons, 1, MAX_NEURONS)
+        check_int("axons", self.axons, 1, MAX_AXONS)
+        check_int("neurons", self.neurons, 1, MAX_NEURONS)
         if type(self.weight_bits) is not int or self.weight_bits not in WEIGHT_BITS:
-            raise ConfigError(f"weight_bits is {self.weight_bits!r}; it must be 2, 4, 8 or 16")
-        _check_int("lanes", self.lanes, 1, MAX_LANES)
+            raise ConfigError(f"weight_bits is {self.weight_bits!r}; it must be 1, 2, 4, 8 or 16")
+        check_int("lanes", self.lanes, 1, MAX_LANES)
         _check_power_of_two("lanes", self.lanes)
         remedy = "raise lanes for more pipelines" if self.lanes < DELAY_WORD_BITS else ""
-        _check_int("pipelines", self.pipelines, 1, min(self.lanes, DELAY_WORD_BITS), remedy)
+        check_int("pipelines", self.pipelines, 1, min(self.lanes, DELAY_WORD_BITS), remedy)
         _check_power_of_two("pipelines", self.pipelines)
         if self.neurons % self.pipelines:
             raise ConfigError(f"neurons is {self.neurons}; it must be a multiple of the {self.pipelines} pipelines")
-        _check_int("group", self.group, 1, MAX_NEURONS)
+        check_int("group", self.group, 1, MAX_NEURONS)
         _check_power_of_two("group", self.group)
-        _check_int("state_bits", self.state_bits, 8, 28)
-        _check_int("fraction_bits", self.fraction_bits, 0, 12)
-        _check_int("refractory_bits", self.refractory_bits, 0, 8)
-        _check_int("bias_bits", self.bias_bits, 0, self.state_bits, "it cannot be wider than the potential")
-        if self.state_bits + self.refractory_bits > BUS_WORD_BITS:
-            raise ConfigError(
-                f"state_bits + refractory_bits is {self.state_bits + self.refractory_bits}; "
-                f"both share one {BUS_WORD_BITS}-bit word, so lower one of them"
-            )
-        _check_int("levels", self.levels, 1, MAX_LEVELS)
-        for name in ("relative_reset", "readback", "counters"):
+        if isinstance(self.models, NeuronModel):
+            raise ConfigError(f"models must be a sequence of neuron models; write models=({type(self.models).__name__}(...),)")
+        object.__setattr__(self, "models", tuple(self.models))
+        check_int("models", len(self.models), 1, MAX_MODELS, "a core holds at least one neuron model, and few different ones")
+        for model in self.models:
+            if not isinstance(model, NeuronModel):
+                raise ConfigError(f"models holds {model!r}, which is not a neuron model")
+        names = [model.NAME for model in self.models]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"models holds {', '.join(names)}; each may occur once")
+        if self.sets is not None:
+            check_int("sets", self.sets, 1, self.neurons)
+            if self.group != 1:
+                raise ConfigError(f"group is {self.group}, but with sets each neuron chooses its own; leave one of them out")
+        check_int("levels", self.levels, 1, MAX_LEVELS)
+        for name in ("stochastic_synapses", "readback", "counters"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        if self.stochastic_synapses and self.weight_bits != 1:
+            raise ConfigError(f"stochastic_synapses needs weight_bits 1, not {self.weight_bits}")
         full = self.axons * self.neuron_words
         object.__setattr__(self, "weight_words", full if self.weight_words is None else self.weight_words)
         most_words = 2**20 // ceil_div(self.weight_word_bits, BUS_WORD_BITS)
         remedy = "" if self.weight_words != full else "give fewer weight_words than a full crossbar has"
-        _check_int("weight_words", self.weight_words, 1, most_words, remedy)
-        safe = self.weight_bits + (self.axons - 1).bit_length()
+        check_int("weight_words", self.weight_words, 1, most_words, remedy)
+        widest = TYPE_WEIGHT_BITS if self.weight_bits == 1 else self.weight_bits
+        safe = widest + (self.axons - 1).bit_length()
         object.__setattr__(self, "accumulator_bits", safe if self.accumulator_bits is None else self.accumulator_bits)
-        _check_int("accumulator_bits", self.accumulator_bits, min(self.weight_bits + 1, safe), safe)
+        check_int("accumulator_bits", self.accumulator_bits, min(widest + 1, safe), safe)
         object.__setattr__(self, "destinations", self.neurons if self.destinations is None else self.destinations)
-        _check_int("destinations", self.destinations, 1, 2**15)
+        check_int("destinations", self.destinations, 1, 2**15)
 
     # Derived sizes -----------------------------------------------------------------------------------------------
 
@@ -190,7 +183,26 @@ class CoreConfig:
     @property
     def parameter_sets(self) -> int:
         """Entries of the parameter memory."""
-        return ceil_div(self.neurons, self.group)
+        return ceil_div(self.neurons, self.group) if self.sets is None else self.sets
+
+    @property
+    def typed(self) -> bool:
+        """Whether a synapse has one bit, and its weight is that of the neuron for the axon's type."""
+        return self.weight_bits == 1
+
+    @property
+    def kinds(self) -> bool:
+        """Whether each neuron says which model or parameter set it follows."""
+        return self.sets is not None or len(self.models) > 1
+
+    @property
+    def random(self) -> bool:
+        """Whether the core computes random numbers."""
+        return self.stochastic_synapses or any(model.random for model in self.models)
+
+    def model(self, name: str) -> NeuronModel | None:
+        """The core's model of that name, or None."""
+        return next((model for model in self.models if name == model.NAME), None)
 
     @property
     def delay_words(self) -> int:
@@ -216,8 +228,24 @@ class CoreConfig:
         return self.destinations
 
     def as_dict(self) -> dict[str, Any]:
-        """All parameters, resolved, in declaration order; ``CoreConfig(**c.as_dict()) == c``."""
-        return dataclasses.asdict(self)
+        """All parameters, resolved, in declaration order, as plain data; the inverse of :meth:`from_dict`."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return values | {"models": [model.as_dict() for model in self.models]}
+
+    @classmethod
+    def from_dict(cls, data: object) -> CoreConfig:
+        """Rebuild a geometry from :meth:`as_dict`.
+
+        Raises
+        ------
+        ConfigError
+            If a field is missing, unknown or out of range.
+        """
+        values = _check_fields("core", data, cls)
+        models = values["models"]
+        if not isinstance(models, list):
+            raise ConfigError(f"models must be a list of neuron models, not {models!r}")
+        return cls(**{**values, "models": tuple(model_from_dict(model) for model in models)})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -245,7 +273,7 @@ class ChipConfig:
         if not isinstance(self.core, CoreConfig):
             raise ConfigError(f"core must be a CoreConfig, not {self.core!r}")
         for name in ("columns", "rows"):
-            _check_int(name, getattr(self, name), 1, 1, "a chip holds one core in this version")
+            check_int(name, getattr(self, name), 1, 1, "a chip holds one core in this version")
 
     def as_dict(self) -> dict[str, Any]:
         """All parameters, resolved; the inverse of :meth:`from_dict`."""
@@ -261,8 +289,7 @@ class ChipConfig:
             If a field is missing, unknown or out of range.
         """
         _check_fields("chip", data, cls)
-        _check_fields("core", data["core"], CoreConfig)
-        return cls(core=CoreConfig(**data["core"]), columns=data["columns"], rows=data["rows"])
+        return cls(core=CoreConfig.from_dict(data["core"]), columns=data["columns"], rows=data["rows"])
 
     @property
     def geometry_id(self) -> int:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from spikeloom.arch.config import MAX_DELAY, RETENTION_FRACTION, ChipConfig, CoreConfig
-from spikeloom.arch.errors import ImageError
+from spikeloom.arch.config import MAX_DELAY, ChipConfig, CoreConfig
+from spikeloom.arch.errors import ConfigError, ImageError
 from spikeloom.arch.layout import IntArray, WordArray
-from spikeloom.arch.memory_map import Destination, Reset, regions
+from spikeloom.arch.memory_map import Destination, Region, models_and_sets, regions, unpack_neurons
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ class LoadableImage:
                     f"core {number}, {name}: {words.dtype} array of shape {list(words.shape)}; "
                     f"the geometry needs uint32 of shape {[region.depth, region.layout.slices]}"
                 )
-        unpacked = {name: region.layout.unpack(memory[name]) for name, region in table.items()}
+        unpacked = {name: region.layout.unpack(memory[name]) for name, region in table.items() if not region.variants}
         last = unpacked["control"]["last"]
         wrong = (last >= core.neurons) | ((last + 1) % core.pipelines != 0)
         if wrong.any():
@@ -173,21 +173,38 @@ class LoadableImage:
             )
         if (np.diff(last) < 0).any():
             raise ImageError(f"core {number}: neurons that take part in one tick are left out in a later one")
-        self._check_rows(number, core, unpacked["rows"], unpacked["weights"]["weight"].reshape(core.words, core.lanes))
+        self._check_rows(number, core, unpacked)
         self._check_routes(number, core, unpacked["route_index"], unpacked["routes"])
-        leak, firing = unpacked["leak"], unpacked["firing"]
-        highest = int(leak["retention"].max())
-        if highest > 1 << RETENTION_FRACTION:
-            raise ImageError(f"core {number}: retention {highest} is above {1 << RETENTION_FRACTION} (1.0)")
-        relative = leak.get("reset_mode", np.zeros(core.parameter_sets)) == Reset.RELATIVE
-        if (relative & ((firing["reset"] > 0) | (firing["threshold"] < 0))).any():
-            raise ImageError(
-                f"core {number}: a relative reset must be 0 or negative, and its threshold 0 or positive; "
-                "otherwise the potential could leave its range"
-            )
+        self._check_neurons(number, core, table, memory)
 
     @staticmethod
-    def _check_rows(number: int, core: CoreConfig, rows: dict[str, IntArray], weights: IntArray) -> None:
+    def _check_neurons(number: int, core: CoreConfig, table: Mapping[str, Region], memory: Mapping[str, WordArray]) -> None:
+        model_of, set_of = models_and_sets(core, memory.get("kinds"))
+        for name, values, limit in (("model", model_of, len(core.models)), ("parameter set", set_of, core.parameter_sets)):
+            if values.max(initial=0) >= limit:
+                raise ImageError(f"core {number}: neuron {int(np.argmax(values))} follows {name} {int(values.max())} of {limit}")
+        mixed = (model_of.reshape(-1, core.pipelines) != model_of[:: core.pipelines, np.newaxis]).any(axis=1)
+        if mixed.any():
+            raise ImageError(
+                f"core {number}: neurons {int(np.argmax(mixed)) * core.pipelines} and following are updated together but follow "
+                f"different models; let {core.pipelines} neighbours follow one"
+            )
+        words = {name: unpack_neurons(table[name], memory[name]) for name in ("parameters", "firing", "own") if name in table}
+        for index, model in enumerate(core.models):
+            neurons = np.flatnonzero(model_of == index)
+            parameters = {
+                field: values[neurons if name == "own" else set_of[neurons]]
+                for name, per_model in words.items()
+                for field, values in per_model[index].items()
+            }
+            try:
+                model.check(parameters)
+            except ConfigError as error:
+                raise ImageError(f"core {number}, {model.NAME} neurons: {error}") from None
+
+    @staticmethod
+    def _check_rows(number: int, core: CoreConfig, unpacked: Mapping[str, Mapping[str, IntArray]]) -> None:
+        rows, weights = unpacked["rows"], unpacked["weights"]["weight"].reshape(core.words, core.lanes)
         base, start = rows["base"], rows["start"]
         length = np.maximum(rows["last"] - start + 1, 0)
         used = length > 0
@@ -200,11 +217,14 @@ class LoadableImage:
                 raise ImageError(f"core {number}: the row of axon {axon} ends at {name} {int(end[axon])} of {limit}")
         # The sums of all positive and of all negative weights bound every sum that can occur.
         bounds = np.zeros((2, core.neuron_words, core.lanes), np.int64)
-        positive, negative = np.maximum(weights, 0), np.minimum(weights, 0)
+        by_type = unpacked["type_weights"]["weight"].reshape(-1, core.neuron_words, core.lanes) if core.typed else None
         for step in range(int(length.max(initial=0))):
             active = np.flatnonzero(length > step)
-            np.add.at(bounds[0], start[active] + step, positive[base[active] + step])
-            np.add.at(bounds[1], start[active] + step, negative[base[active] + step])
+            word, values = start[active] + step, weights[base[active] + step]
+            if by_type is not None:
+                values = values * by_type[rows["type"][active], word]
+            np.add.at(bounds[0], word, np.maximum(values, 0))
+            np.add.at(bounds[1], word, np.minimum(values, 0))
         high = (1 << (core.sum_bits - 1)) - 1
         if bounds[0].max() > high or -bounds[1].min() > high + 1:
             word, lane = np.argwhere((bounds[0] > high) | (bounds[1] < -high - 1))[0]

@@ -12,11 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spikeloom.arch.config import BUS_WORD_BITS, ceil_div
 from spikeloom.arch.errors import ConfigError
 
 IntArray = npt.NDArray[np.int64]
 WordArray = npt.NDArray[np.uint32]
+#: Bits of one word of the loading bus.
+BUS_WORD_BITS = 32
+
+
+def ceil_div(a: int, b: int) -> int:
+    """``a / b`` rounded up."""
+    return -(-a // b)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +124,10 @@ class WordLayout:
             wrong = np.argwhere((data < field.low) | (data > field.high))
             if len(wrong):
                 word, element = wrong[0]
+                nearest = min(max(int(data[word, element]), field.low), field.high)
                 raise ConfigError(
-                    f"{self.name}.{field.name}[{word}] is {data[word, element]}; it must be {field.low} to {field.high}"
+                    f"{self.name}.{field.name}[{word}] is {data[word, element]}; it must be {field.low} to {field.high} "
+                    f"(nearest: {nearest})"
                 )
             data = data.astype(np.int64)
             if field.inverted:

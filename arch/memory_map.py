@@ -14,18 +14,14 @@ slice ``s`` of a memory stands at offset ``i * stride + s``, where the stride is
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from spikeloom.arch.config import (
-    BUS_WORD_BITS,
-    DELAY_BITS,
-    DELAY_SLOTS,
-    DELAY_WORD_BITS,
-    RETENTION_BITS,
-    CoreConfig,
-    bits_for,
-)
-from spikeloom.arch.layout import Field, WordLayout
+import numpy as np
+import numpy.typing as npt
+
+from spikeloom.arch.config import AXON_TYPES, DELAY_BITS, DELAY_SLOTS, DELAY_WORD_BITS, TYPE_WEIGHT_BITS, CoreConfig, bits_for
+from spikeloom.arch.layout import BUS_WORD_BITS, Field, IntArray, WordArray, WordLayout
 
 SPACE_SHIFT = 24
 REGION_SHIFT = 20
@@ -41,13 +37,13 @@ class RegionId(enum.IntEnum):
     WEIGHTS = 0
     #: One row descriptor per axon.
     ROWS = 1
-    #: How the neurons of a group decay and reset.
-    LEAK = 2
-    #: When the neurons of a group fire, and what follows.
+    #: Parameters of a set of neurons, as the model says.
+    PARAMETERS = 2
+    #: Parameters of a set that the pipeline takes later: when the neurons fire, and what follows.
     FIRING = 3
-    #: Constant input of each neuron.
-    BIAS = 4
-    #: Membrane potential and refractory counter.
+    #: Parameters of each neuron of its own.
+    OWN = 4
+    #: State of each neuron.
     STATE = 5
     #: Pending events: 16 slots of one bit per axon.
     DELAYS = 6
@@ -59,6 +55,12 @@ class RegionId(enum.IntEnum):
     CONTROL = 9
     #: Event counters of the core, read only.
     COUNTERS = 10
+    #: Model and parameter set of each neuron.
+    KINDS = 11
+    #: Weight of each neuron for each axon type.
+    TYPE_WEIGHTS = 12
+    #: Seed of the random numbers.
+    SEED = 13
 
 
 class Destination(enum.IntEnum):
@@ -68,15 +70,6 @@ class Destination(enum.IntEnum):
     AXON = 0
     #: An output event for the host, with ``target`` as its number.
     OUTPUT = 1
-
-
-class Reset(enum.IntEnum):
-    """What a spike does to the membrane potential V."""
-
-    #: V becomes ``reset``.
-    ABSOLUTE = 0
-    #: V becomes V + ``reset``; a threshold is subtracted by a negative ``reset``.
-    RELATIVE = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +88,9 @@ class Region:
         Whether an image holds its contents. The others start at zero and can only be read.
     meaning : str
         One line for the generated table.
+    variants : tuple of (WordLayout or None)
+        For the words of a neuron or parameter set: their layout under each model of the core, None where the model has no such
+        words. ``layout`` is that of the only model, or else as wide as the widest.
     """
 
     id: RegionId
@@ -102,6 +98,7 @@ class Region:
     depth: int
     in_image: bool
     meaning: str
+    variants: tuple[WordLayout | None, ...] = ()
 
     @property
     def name(self) -> str:
@@ -125,7 +122,18 @@ def target_bits(config: CoreConfig) -> int:
 
 def weight_layout(config: CoreConfig) -> WordLayout:
     """Word of the weight memory."""
-    return WordLayout("weight", (Field("weight", config.weight_bits, signed=True, count=config.lanes),))
+    return WordLayout("weight", (Field("weight", config.weight_bits, signed=not config.typed, count=config.lanes),))
+
+
+def type_weight_layout(config: CoreConfig) -> WordLayout:
+    """Weights of ``lanes`` neurons for one axon type; word ``type * neuron_words + word``.
+
+    With stochastic synapses each has a flag that makes it the probability (|weight| + 1) / 256 of a weight of 1 or -1.
+    """
+    fields = [Field("weight", TYPE_WEIGHT_BITS, signed=True, count=config.lanes)]
+    if config.stochastic_synapses:
+        fields.append(Field("stochastic", 1, count=config.lanes))
+    return WordLayout("type_weight", tuple(fields))
 
 
 def row_layout(config: CoreConfig) -> WordLayout:
@@ -133,46 +141,75 @@ def row_layout(config: CoreConfig) -> WordLayout:
 
     A row with ``last`` below ``start`` is empty.
     """
-    return WordLayout(
-        "row",
-        (
-            Field("base", bits_for(config.words)),
-            Field("start", bits_for(config.neuron_words)),
-            Field("last", bits_for(config.neuron_words)),
-        ),
-    )
-
-
-def leak_layout(config: CoreConfig) -> WordLayout:
-    """Leak of a group of neurons: V is multiplied by ``retention / 2**12`` each tick."""
-    fields = [Field("retention", RETENTION_BITS)]
-    if config.relative_reset:
-        fields.append(Field("reset_mode", 1))
-    return WordLayout("leak", tuple(fields))
-
-
-def firing_layout(config: CoreConfig) -> WordLayout:
-    """Threshold and reset of a group of neurons, in units of the potential: the weight's LSB / 2**fraction_bits."""
     fields = [
-        Field("threshold", config.state_bits, signed=True, inverted=True),
-        Field("reset", config.state_bits, signed=True),
+        Field("base", bits_for(config.words)),
+        Field("start", bits_for(config.neuron_words)),
+        Field("last", bits_for(config.neuron_words)),
     ]
-    if config.refractory_bits:
-        fields.append(Field("refractory", config.refractory_bits))
-    return WordLayout("firing", tuple(fields))
+    if config.typed:
+        fields.append(Field("type", bits_for(AXON_TYPES)))
+    return WordLayout("row", tuple(fields))
 
 
-def bias_layout(config: CoreConfig) -> WordLayout:
-    """Constant input of a neuron, in units of the potential."""
-    return WordLayout("bias", (Field("bias", config.bias_bits, signed=True),))
+def kind_layout(config: CoreConfig) -> WordLayout:
+    """Model and parameter set of a neuron. Neighbours in a row of ``pipelines`` neurons have the same model."""
+    fields = []
+    if len(config.models) > 1:
+        fields.append(Field("model", bits_for(len(config.models))))
+    if config.sets is not None:
+        fields.append(Field("set", bits_for(config.sets)))
+    return WordLayout("kind", tuple(fields))
 
 
-def state_layout(config: CoreConfig) -> WordLayout:
-    """State of a neuron."""
-    fields = [Field("membrane", config.state_bits, signed=True)]
-    if config.refractory_bits:
-        fields.append(Field("refractory", config.refractory_bits))
-    return WordLayout("state", tuple(fields))
+def neuron_layouts(config: CoreConfig, name: str) -> tuple[WordLayout | None, ...]:
+    """Layout of a neuron's word ("parameters", "firing", "own" or "state") under each model."""
+    return tuple(model.words().get(name) for model in config.models)
+
+
+def neuron_layout(config: CoreConfig, name: str) -> WordLayout | None:
+    """The word that holds any of :func:`neuron_layouts`; None if no model has such a word."""
+    layouts = neuron_layouts(config, name)
+    if len(layouts) == 1:
+        return layouts[0]
+    bits = max((layout.bits for layout in layouts if layout is not None), default=0)
+    parts = [min(BUS_WORD_BITS, bits - low) for low in range(0, bits, BUS_WORD_BITS)]
+    return WordLayout(name, tuple(Field(f"bits{i}", width) for i, width in enumerate(parts))) if bits else None
+
+
+def pack_neurons(region: Region, values: Sequence[Mapping[str, npt.ArrayLike] | None], model_of: IntArray) -> WordArray:
+    """Words of neurons, or of sets, that follow different models.
+
+    Parameters
+    ----------
+    region : Region
+        With ``variants``.
+    values : sequence of (dict of integer array ``[depth]`` or None)
+        For each model the fields of its word, or None if nothing follows it. Only entries that follow the model count.
+    model_of : int64 array ``[depth]``
+
+    Returns
+    -------
+    uint32 array ``[depth, slices]``
+    """
+    result = np.zeros((len(model_of), region.layout.slices), np.uint32)
+    for number, (layout, fields) in enumerate(zip(region.variants, values, strict=True)):
+        chosen = model_of == number
+        if layout is not None and fields is not None and chosen.any():
+            result[chosen, : layout.slices] = layout.pack({name: np.asarray(array)[chosen] for name, array in fields.items()})
+    return result
+
+
+def unpack_neurons(region: Region, words: WordArray) -> list[dict[str, IntArray]]:
+    """The fields of all words as each model reads them."""
+    return [{} if layout is None else layout.unpack(_cut(layout, words)) for layout in region.variants]
+
+
+def _cut(layout: WordLayout, words: WordArray) -> WordArray:
+    """The slices and bits that a layout uses of wider words."""
+    cut: WordArray = words[:, : layout.slices].copy()
+    spare = layout.slices * BUS_WORD_BITS - layout.bits
+    cut[:, -1] &= np.uint32((1 << (BUS_WORD_BITS - spare)) - 1)
+    return cut
 
 
 def delay_layout(config: CoreConfig) -> WordLayout:
@@ -221,14 +258,16 @@ def delay_depth(config: CoreConfig) -> int:
     return DELAY_SLOTS << (config.delay_words - 1).bit_length()
 
 
+def seed_layout(config: CoreConfig) -> WordLayout:
+    """Seed of the random numbers."""
+    return WordLayout("seed", (Field("seed", BUS_WORD_BITS),))
+
+
 def regions(config: CoreConfig) -> dict[str, Region]:
     """All regions of a core, by name."""
     table = [
         Region(RegionId.WEIGHTS, weight_layout(config), config.words, True, "synaptic weights, one word per cycle"),
         Region(RegionId.ROWS, row_layout(config), config.axons, True, "row of each axon"),
-        Region(RegionId.LEAK, leak_layout(config), config.parameter_sets, True, "leak of each group"),
-        Region(RegionId.FIRING, firing_layout(config), config.parameter_sets, True, "threshold and reset of each group"),
-        Region(RegionId.STATE, state_layout(config), config.neurons, False, "state of each neuron, read only"),
         Region(RegionId.DELAYS, delay_layout(config), delay_depth(config), False, "pending events, read only"),
         Region(RegionId.ROUTE_INDEX, route_index_layout(config), config.neurons, True, "destination list of each neuron"),
         Region(RegionId.ROUTES, route_layout(config), config.routes, True, "destinations"),
@@ -236,8 +275,46 @@ def regions(config: CoreConfig) -> dict[str, Region]:
             RegionId.CONTROL, control_layout(config), config.levels, True, "last neuron that takes part in each of the first ticks"
         ),
     ]
-    if config.bias_bits:
-        table.append(Region(RegionId.BIAS, bias_layout(config), config.neurons, True, "constant input of each neuron"))
+    for number, depth, meaning in (
+        (RegionId.PARAMETERS, config.parameter_sets, "parameters of each set"),
+        (RegionId.FIRING, config.parameter_sets, "threshold and reset of each set"),
+        (RegionId.OWN, config.neurons, "parameters of each neuron of its own"),
+        (RegionId.STATE, config.neurons, "state of each neuron, read only"),
+    ):
+        layout = neuron_layout(config, number.name.lower())
+        if layout is not None:
+            variants = neuron_layouts(config, number.name.lower())
+            table.append(Region(number, layout, depth, number != RegionId.STATE, meaning, variants))
+    if config.kinds:
+        table.append(Region(RegionId.KINDS, kind_layout(config), config.neurons, True, "model and parameter set of each neuron"))
+    if config.typed:
+        depth = AXON_TYPES * config.neuron_words
+        table.append(
+            Region(RegionId.TYPE_WEIGHTS, type_weight_layout(config), depth, True, "weight of each neuron for each axon type")
+        )
+    if config.random:
+        table.append(Region(RegionId.SEED, seed_layout(config), 1, True, "seed of the random numbers"))
     if config.counters:
         table.append(Region(RegionId.COUNTERS, counter_layout(config), len(COUNTER_NAMES), False, "event counters, read only"))
     return {region.name: region for region in sorted(table, key=lambda region: region.id)}
+
+
+def models_and_sets(config: CoreConfig, kinds: WordArray | None) -> tuple[IntArray, IntArray]:
+    """Model and parameter set of each neuron, int64 arrays ``[neurons]``, from the words of the region ``kinds``."""
+    values = {} if kinds is None else kind_layout(config).unpack(kinds)
+    zero = np.zeros(config.neurons, np.int64)
+    return values.get("model", zero), values.get("set", np.arange(config.neurons, dtype=np.int64) // config.group)
+
+
+def state_of_neurons(config: CoreConfig, words: WordArray, kinds: WordArray | None) -> dict[str, IntArray]:
+    """State fields of all models, int64 arrays ``[neurons]``, from the words of the regions ``state`` and ``kinds``.
+
+    A field that a neuron's model does not have is zero.
+    """
+    model_of, _ = models_and_sets(config, kinds)
+    names = {field.name for model in config.models for field in model.state_fields()}
+    result = {name: np.zeros(config.neurons, np.int64) for name in sorted(names)}
+    for number, fields in enumerate(unpack_neurons(regions(config)["state"], words)):
+        for name, values in fields.items():
+            result[name] = np.where(model_of == number, values, result[name])
+    return result

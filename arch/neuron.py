@@ -12,6 +12,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
+
 from spikeloom.arch.errors import ConfigError
 from spikeloom.arch.layout import Field, IntArray, WordLayout
 
@@ -69,7 +71,7 @@ class NeuronModel(ABC):
         """Whether the model wants a random number for each neuron and tick."""
         return False
 
-    def check(self, parameters: Mapping[str, IntArray]) -> None:
+    def check(self, parameters: Mapping[str, IntArray]) -> None:  # noqa: B027 (most need no more than the ranges of their fields)
         """Refuse integers that fit their fields but make no sense together.
 
         Parameters
@@ -82,6 +84,30 @@ class NeuronModel(ABC):
         ConfigError
             The message names the field, the value, the limit and the remedy.
         """
+
+    def sample(self, rng: np.random.Generator, size: int, weight: int) -> dict[str, IntArray]:
+        """Random legal parameters for checks: corners and small numbers as well as any others.
+
+        Parameters
+        ----------
+        rng : numpy Generator
+        size : int
+            Neurons.
+        weight : int
+            Largest weight of a synapse, for parameters that must suit the input.
+
+        Returns
+        -------
+        dict of int64 array ``[size]``
+            All fields of parameters, firing and own.
+        """
+        result = {}
+        for name, field in self.parameter_names().items():
+            anything = rng.integers(field.low, field.high, size, endpoint=True)
+            corner = rng.choice(np.array([field.low, field.high, 0], np.int64), size)
+            small = np.clip(rng.integers(-4, 4, size, endpoint=True), field.low, field.high)
+            result[name] = np.choose(rng.integers(0, 4, size), [anything, anything, corner, small])
+        return result
 
     def words(self) -> dict[str, WordLayout]:
         """Layouts of the neuron memories, without those that have no fields: ``parameters``, ``firing``, ``own``, ``state``."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from spikeloom.arch.config import ChipConfig
 
 #: Version of the register map and of the frames. A driver refuses a chip with another major number (upper 16 bits).
-PROTOCOL_VERSION = 0x0001_0000
+PROTOCOL_VERSION = 0x0002_0000
 #: Contents of ``IDENT``: the letters "LOOM", least significant first.
 IDENT = int.from_bytes(b"LOOM", "little")
 
@@ -86,16 +86,16 @@ REGISTERS: tuple[Register, ...] = (
     Register(Address.TICK, "TICK", Access.READ, "ticks completed since the last clear"),
     Register(Address.LINK_ERRORS, "LINK_ERRORS", Access.READ, "damaged frames received (0 where the chip has no link)"),
     Register(Address.GEOMETRY_0, "GEOMETRY_0", Access.CONSTANT, "bits 15-0: axons; bits 31-16: neurons"),
-    Register(Address.GEOMETRY_1, "GEOMETRY_1", Access.CONSTANT, "bytes 0-3: weight bits, lanes, pipelines, state bits"),
+    Register(Address.GEOMETRY_1, "GEOMETRY_1", Access.CONSTANT, "bytes 0-3: weight bits, lanes, pipelines, neuron models"),
     Register(Address.GEOMETRY_2, "GEOMETRY_2", Access.CONSTANT, "depth of the weight memory in words"),
     Register(
-        Address.GEOMETRY_3, "GEOMETRY_3", Access.CONSTANT, "bits 15-0: routing entries; bits 31-16: neurons per parameter set"
+        Address.GEOMETRY_3, "GEOMETRY_3", Access.CONSTANT, "bits 15-0: routing entries; bits 31-16: parameter sets"
     ),
     Register(
         Address.GEOMETRY_4,
         "GEOMETRY_4",
         Access.CONSTANT,
-        "bytes 0-3: accumulator, fraction, refractory and bias bits",
+        "bits 7-0: accumulator bits; bit 8: neurons choose their set; bit 9: stochastic synapses",
     ),
 )
 
@@ -115,8 +115,8 @@ def constants(config: ChipConfig) -> dict[Address, int]:
         Address.VERSION: PROTOCOL_VERSION,
         Address.GEOMETRY: config.geometry_id,
         Address.GEOMETRY_0: core.axons | core.neurons << 16,
-        Address.GEOMETRY_1: core.weight_bits | core.lanes << 8 | core.pipelines << 16 | core.state_bits << 24,
+        Address.GEOMETRY_1: core.weight_bits | core.lanes << 8 | core.pipelines << 16 | len(core.models) << 24,
         Address.GEOMETRY_2: core.words,
-        Address.GEOMETRY_3: core.routes | core.group << 16,
-        Address.GEOMETRY_4: core.sum_bits | core.fraction_bits << 8 | core.refractory_bits << 16 | core.bias_bits << 24,
+        Address.GEOMETRY_3: core.routes | core.parameter_sets << 16,
+        Address.GEOMETRY_4: core.sum_bits | int(core.sets is not None) << 8 | int(core.stochastic_synapses) << 9,
     }

@@ -18,6 +18,7 @@ from common import SEEDS, finish, log, parser, summary
 
 from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.image import LoadableImage, PortMap
+from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import regions
 from spikeloom.boards.flow import place_and_route, synthesize
 from spikeloom.boards.serial_pins import SerialPins
@@ -31,13 +32,9 @@ PLAIN = CoreConfig(
     axons=256,
     neurons=256,
     weight_bits=4,
-    state_bits=16,
-    fraction_bits=4,
-    refractory_bits=0,
-    bias_bits=0,
-    relative_reset=False,
     levels=1,
     counters=False,
+    models=(Lif(state_bits=16, fraction_bits=4, refractory_bits=0, bias_bits=0, resets="absolute"),),
 )
 #: Everything that NIR's LIF, IF and LI ask for, and counters.
 FULL = CoreConfig(axons=256, neurons=256, weight_bits=4, lanes=16)

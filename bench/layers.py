@@ -21,6 +21,7 @@ from common import SEEDS, finish, log, parser, summary
 
 import spikeloom
 from spikeloom.arch.config import ChipConfig, CoreConfig
+from spikeloom.arch.lif import Lif
 from spikeloom.boards.flow import place_and_route, synthesize
 from spikeloom.boards.serial_pins import SerialPins
 from spikeloom.hdl.core import Core
@@ -45,15 +46,11 @@ CORE = CoreConfig(
     pipelines=4,
     group=16,
     weight_words=sum(a * b for a, b in pairwise(SIZES)) // 8,
-    state_bits=16,
     accumulator_bits=16,
-    fraction_bits=0,
-    refractory_bits=0,
-    bias_bits=0,
-    relative_reset=False,
     levels=len(SIZES) - 1,
     counters=False,
     readback=False,
+    models=(Lif(state_bits=16, fraction_bits=0, refractory_bits=0, bias_bits=0, resets="absolute"),),
 )
 PART = ("--up5k", "--package", "sg48")
 

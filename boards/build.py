@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from spikeloom import __version__
-from spikeloom.arch.config import BUS_WORD_BITS, ChipConfig
+from spikeloom.arch.config import ChipConfig
+from spikeloom.arch.layout import BUS_WORD_BITS
 from spikeloom.arch.errors import ConfigError, ToolError
 from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.memory_map import regions

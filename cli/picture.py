@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 
+from spikeloom.arch.lif import Lif
 from spikeloom.host.chip import Chip
 
 mpl.use("Agg")  # files only, no window
@@ -59,7 +60,8 @@ def draw_run(chip: Chip, spikes: npt.NDArray[np.bool_], path: Path, title: str) 
         fired = out[:, port.first : port.first + port.size]
         counts = fired.sum(axis=0)
         winner = int(counts.argmax())
-        unit = 1 << image.config.core.fraction_bits
+        model = image.config.core.model("lif")
+        unit = 1 << model.fraction_bits if isinstance(model, Lif) else 1
         for neuron in range(port.size):
             line = {"linewidth": 2.2, "zorder": 3} if neuron == winner else {"linewidth": 0.9, "alpha": 0.8}
             label = f"{neuron} ({int(counts[neuron])} spikes)"

@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.layout import IntArray, WordArray
-from spikeloom.arch.memory_map import regions
+from spikeloom.arch.memory_map import models_and_sets, regions, unpack_neurons
 from spikeloom.golden.crossbar import Crossbar
 from spikeloom.golden.emitter import Emitter
-from spikeloom.golden.lif import LifParameters, lif_step
+from spikeloom.golden.neuron import step_of
+from spikeloom.golden.random import key_of_tick, random_numbers
 from spikeloom.golden.scheduler import Scheduler
 
 BoolArray = npt.NDArray[np.bool_]
@@ -32,7 +33,8 @@ class Core:
 
     Attributes
     ----------
-    membrane, refractory : int64 arrays ``[B, neurons]``
+    state : dict of int64 array ``[B, neurons]``
+        State fields of all models; zero where a neuron's model has no such field.
     scheduler : Scheduler
     ticks : int
         Ticks completed, which is also the number of the next tick.
@@ -41,32 +43,37 @@ class Core:
     """
 
     def __init__(self, config: CoreConfig, memory: Mapping[str, WordArray], batch: int = 1) -> None:
-        unpacked = {name: region.layout.unpack(memory[name]) for name, region in regions(config).items() if region.in_image}
-        rows, leak, firing = unpacked["rows"], unpacked["leak"], unpacked["firing"]
+        table = regions(config)
+        unpacked = {
+            name: region.layout.unpack(memory[name]) for name, region in table.items() if region.in_image and not region.variants
+        }
+        rows = unpacked["rows"]
         weights = unpacked["weights"]["weight"].reshape(config.words, config.lanes)
         index, routes = unpacked["route_index"], unpacked["routes"]
-        zero = np.zeros(config.neurons, np.int64)
-        of_neuron = np.arange(config.neurons) // config.group
         self.config = config
-        self.crossbar = Crossbar(config, weights, rows["base"], rows["start"], rows["last"])
-        self.parameters = LifParameters(
-            retention=leak["retention"][of_neuron],
-            threshold=firing["threshold"][of_neuron],
-            reset=firing["reset"][of_neuron],
-            reset_mode=leak["reset_mode"][of_neuron] if config.relative_reset else zero,
-            refractory=firing["refractory"][of_neuron] if config.refractory_bits else zero,
-            bias=unpacked["bias"]["bias"] if config.bias_bits else zero,
-        )
+        self.seed = int(unpacked["seed"]["seed"][0]) if config.random else 0
+        self.crossbar = Crossbar(config, weights, rows, unpacked.get("type_weights"))
+        model_of, set_of = models_and_sets(config, memory.get("kinds"))
+        # Neurons of each model, and their parameters.
+        self.groups: list[tuple[IntArray, dict[str, IntArray]]] = []
+        words = {name: unpack_neurons(table[name], memory[name]) for name in ("parameters", "firing", "own") if name in table}
+        for number in range(len(config.models)):
+            neurons = np.flatnonzero(model_of == number)
+            parameters = {
+                field: values[neurons if name == "own" else set_of[neurons]]
+                for name, per_model in words.items()
+                for field, values in per_model[number].items()
+            }
+            self.groups.append((neurons, parameters))
         self.emitter = Emitter(index["first"], index["count"], routes["kind"], routes["delay"], routes["target"])
         self.updated_neurons = (unpacked["control"]["last"] + 1).tolist()
         self.clear(batch)
 
     def clear(self, batch: int | None = None) -> None:
-        """Initial state: potentials and counters 0, nothing pending, next tick 0."""
-        batch = len(self.membrane) if batch is None else batch
-        shape = (batch, self.config.neurons)
-        self.membrane: IntArray = np.zeros(shape, np.int64)
-        self.refractory: IntArray = np.zeros(shape, np.int64)
+        """Initial state: everything 0, nothing pending, next tick 0."""
+        batch = len(next(iter(self.state.values()))) if batch is None else batch
+        names = {field.name for model in self.config.models for field in model.state_fields()}
+        self.state: dict[str, IntArray] = {name: np.zeros((batch, self.config.neurons), np.int64) for name in sorted(names)}
         self.scheduler = Scheduler(self.config, batch)
         self.ticks = 0
         self.events, self.row_words, self.spikes, self.merged, self.dropped = np.zeros((5, batch), np.int64)
@@ -101,12 +108,24 @@ class Core:
         """
         tick = self.ticks
         due = self.scheduler.take(tick)
-        sums = self.crossbar.integrate(due)[:, : self.config.neurons]
-        membrane, refractory, spikes = lif_step(self.config, self.parameters, self.membrane, self.refractory, sums)
+        key = key_of_tick(self.seed, tick)
+        sums = self.crossbar.integrate(due, key)[:, : self.config.neurons]
         updated = self.updated_neurons[min(tick, len(self.updated_neurons) - 1)]
-        self.membrane[:, :updated] = membrane[:, :updated]
-        self.refractory[:, :updated] = refractory[:, :updated]
-        spikes[:, updated:] = False
+        spikes = np.zeros(sums.shape, np.bool_)
+        for model, (neurons, parameters) in zip(self.config.models, self.groups, strict=True):
+            count = int(np.searchsorted(neurons, updated))
+            taking = neurons[:count]
+            random = random_numbers(key, taking) if model.random else np.zeros(count, np.int64)
+            state, spikes[:, taking] = step_of(model)(
+                model,
+                {name: values[:count] for name, values in parameters.items()},
+                {field.name: self.state[field.name][:, taking] for field in model.state_fields()},
+                sums[:, taking],
+                random,
+            )
+            for name, values in state.items():
+                assert values.dtype == np.int64
+                self.state[name][:, taking] = values
         for delay, (source, axons) in self.emitter.axon_links.items():
             self.merged += self.scheduler.deposit(tick + delay, axons, spikes[:, source])
         source, numbers = self.emitter.output_links

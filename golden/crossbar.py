@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
 from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.layout import IntArray
+from spikeloom.arch.random import ROW_INDEX
+from spikeloom.golden.random import random_numbers, spread
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -20,9 +24,11 @@ class Crossbar:
         Geometry.
     weights : int64 array ``[words, lanes]``
         Weight memory.
-    base, start, last : int64 arrays ``[axons]``
+    rows : dict of int64 array ``[axons]``
         Row of axon a: the weight words from ``base[a]`` on belong to the neuron words ``start[a]`` to ``last[a]``; none if
-        ``last[a] < start[a]``.
+        ``last[a] < start[a]``. With one bit per synapse also ``type[a]``.
+    type_weights : dict of int64 array ``[types * neuron_words, lanes]`` or None
+        With one bit per synapse: ``weight`` of each neuron for each axon type, and, if synapses may be stochastic, ``stochastic``.
 
     Attributes
     ----------
@@ -31,20 +37,49 @@ class Crossbar:
         slowly; every sum is an integer below the mantissa's range, so the product is exact.
     """
 
-    def __init__(self, config: CoreConfig, weights: IntArray, base: IntArray, start: IntArray, last: IntArray) -> None:
+    def __init__(
+        self, config: CoreConfig, weights: IntArray, rows: Mapping[str, IntArray], type_weights: Mapping[str, IntArray] | None
+    ) -> None:
+        base, start, last = rows["base"], rows["start"], rows["last"]
         length = np.maximum(last - start + 1, 0)
         matrix = np.zeros((config.axons, config.neuron_words, config.lanes), np.int64)
         for step in range(int(length.max(initial=0))):
             active = np.flatnonzero(length > step)
             matrix[active, start[active] + step] = weights[base[active] + step]
-        largest_sum = np.abs(matrix).sum(axis=0).max(initial=0)
+        dense: IntArray = matrix.reshape(config.axons, -1)
+        # Probability numerator and sign of the stochastic synapses, zero elsewhere.
+        self.stochastic: IntArray | None = None
+        if type_weights is not None:
+            by_type = {name: values.reshape(-1, config.neuron_slots)[rows["type"]] for name, values in type_weights.items()}
+            dense = dense * by_type["weight"]
+            if config.stochastic_synapses:
+                chance = by_type["stochastic"] == 1
+                self.stochastic = np.where(chance, dense, 0)
+                dense = np.where(chance, 0, dense)
+        largest_sum = np.abs(dense).sum(axis=0).max(initial=0)
         assert largest_sum < 2**53
-        self.matrix = matrix.reshape(config.axons, -1).astype(np.float32 if largest_sum < 2**24 else np.float64)
+        self.matrix = dense.astype(np.float32 if largest_sum < 2**24 else np.float64)
         self.row_words = length.astype(np.float64)
 
-    def integrate(self, active: BoolArray) -> IntArray:
-        """Synaptic sums ``[B, neuron_slots]`` of the active axons ``[B, axons]``, exact."""
+    def integrate(self, active: BoolArray, key: int) -> IntArray:
+        """Synaptic sums ``[B, neuron_slots]`` of the active axons ``[B, axons]``, exact.
+
+        A stochastic synapse of weight s adds the sign of s if ``abs(s) >= r``, where r is its random number of 8 bits
+        (Cassidy et al. 2013).
+
+        Parameters
+        ----------
+        active : bool array ``[B, axons]``
+        key : int
+            Key of the tick, for stochastic synapses.
+        """
         sums: IntArray = (active.astype(self.matrix.dtype) @ self.matrix).astype(np.int64)
+        if self.stochastic is not None:
+            axons = np.flatnonzero(active.any(axis=0))
+            weights = self.stochastic[axons]
+            numbers = spread(random_numbers(key, ROW_INDEX + axons), np.arange(weights.shape[1]))
+            units = np.where(np.abs(weights) >= numbers, np.sign(weights), 0)
+            sums += active[:, axons].astype(np.int64) @ units
         return sums
 
     def words_read(self, active: BoolArray) -> IntArray:

@@ -9,7 +9,8 @@ from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from spikeloom.arch.config import BUS_WORD_BITS, ChipConfig
+from spikeloom.arch.config import ChipConfig
+from spikeloom.arch.layout import BUS_WORD_BITS
 from spikeloom.arch.memory_map import SPACE_SHIFT, target_bits
 from spikeloom.arch.registers import OUTPUT_NUMBER_BITS, OUTPUT_TICK_BITS, Address, Status, constants
 from spikeloom.hdl.core import Core

@@ -9,7 +9,8 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from spikeloom.arch.config import BUS_WORD_BITS, DELAY_BITS, DELAY_SLOTS, CoreConfig, bits_for
+from spikeloom.arch.config import DELAY_BITS, DELAY_SLOTS, CoreConfig, bits_for
+from spikeloom.arch.layout import BUS_WORD_BITS
 from spikeloom.arch.memory_map import (
     CORE_ADDRESS_BITS,
     REGION_SHIFT,
@@ -17,12 +18,14 @@ from spikeloom.arch.memory_map import (
     regions,
     target_bits,
 )
+from spikeloom.arch.neuron import RANDOM_BITS
+from spikeloom.arch.random import KEY_STEP
 from spikeloom.arch.registers import Status
 from spikeloom.hdl.counters import Counters
 from spikeloom.hdl.crossbar import Crossbar
 from spikeloom.hdl.emitter import Emitter
 from spikeloom.hdl.fabric import GENERIC, Fabric
-from spikeloom.hdl.lif import lif_latency
+from spikeloom.hdl.neuron import pipeline_class
 from spikeloom.hdl.ram import BankedRam
 from spikeloom.hdl.scheduler import Event, Scheduler
 from spikeloom.hdl.update import Update
@@ -33,13 +36,18 @@ BusRequest = data.StructLayout({"address": CORE_ADDRESS_BITS, "write": 1, "data"
 BusResponse = data.StructLayout({"status": 2, "data": BUS_WORD_BITS})
 
 
+#: Cycles by which looking up the kinds of the first row lengthens a tick.
+KIND_CYCLES = 2
 #: Cycles of a tick without events and spikes, besides those that count delay words, neurons and pipeline stages (``docs/core.md``).
 EMPTY_TICK_CYCLES = 12
 
 
 def empty_tick(config: CoreConfig) -> int:
-    """Cycles of a tick without events and spikes, with all neurons in use (``docs/core.md``)."""
-    return config.delay_words + config.neurons // config.pipelines + lif_latency(config) + EMPTY_TICK_CYCLES
+    """Cycles of a tick without events and spikes, with all neurons in use and of the core's first model (``docs/core.md``)."""
+    timing = pipeline_class(config.models[0]).timing_of(config.models[0])
+    rows = config.neurons // config.pipelines
+    lookup = KIND_CYCLES if config.kinds else 0
+    return config.delay_words + (rows - 1) * timing.interval + 1 + timing.latency + lookup + EMPTY_TICK_CYCLES
 
 
 class Phase(enum.Enum, shape=3):
@@ -201,18 +209,32 @@ class Core(wiring.Component):
         buses = {
             RegionId.WEIGHTS: crossbar.weight_bus,
             RegionId.ROWS: crossbar.row_bus,
-            RegionId.LEAK: update.leak_bus,
-            RegionId.FIRING: update.firing_bus,
-            RegionId.STATE: update.state_bus,
             RegionId.DELAYS: scheduler.bus,
             RegionId.ROUTE_INDEX: emitter.index_bus,
             RegionId.ROUTES: emitter.route_bus,
             RegionId.CONTROL: control.bus,
         }
-        if config.bias_bits:
-            buses[RegionId.BIAS] = update.bias_bus
+        buses |= {RegionId[name.upper()]: getattr(update, f"{name}_bus") for name in update.layouts}
+        if config.typed:
+            buses[RegionId.TYPE_WEIGHTS] = crossbar.type_weight_bus
+        if config.random:
+            buses[RegionId.SEED] = self._add_key(m, update, crossbar, starting=phase == Phase.START, clearing=clearing)
         self._add_bus(m, buses, counters, bus_busy, may_access)
         return m
+
+    def _add_key(self, m: Module, update: Update, crossbar: Crossbar, *, starting: Value, clearing: Value) -> wiring.PureInterface:
+        """Key of the tick's random numbers; the bus port of the seed it is made from."""
+        seed = BankedRam(width=RANDOM_BITS, depth=1, readback=self.config.readback, fabric=self.fabric)
+        m.submodules.seed = seed
+        loaded, offset, key = Signal(RANDOM_BITS), Signal(RANDOM_BITS), Signal(RANDOM_BITS)
+        with m.If(seed.bus.write & seed.bus.select):
+            m.d.sync += loaded.eq(seed.bus.data)
+        with m.If(clearing):
+            m.d.sync += offset.eq(0)
+        with m.Elif(starting):
+            m.d.sync += [offset.eq(offset + KEY_STEP), key.eq(loaded + offset)]
+        m.d.comb += [block.key.eq(key) for block in (update, crossbar) if "key" in block.signature.members]
+        return seed.bus
 
     def _add_bus(
         self,

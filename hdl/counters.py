@@ -6,7 +6,8 @@ from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from spikeloom.arch.config import BUS_WORD_BITS, bits_for
+from spikeloom.arch.config import bits_for
+from spikeloom.arch.layout import BUS_WORD_BITS
 from spikeloom.arch.memory_map import COUNTER_NAMES
 
 

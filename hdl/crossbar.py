@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+import functools
+import operator
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from spikeloom.arch.config import CoreConfig, bits_for, ceil_div
-from spikeloom.arch.memory_map import row_layout, weight_layout
+from spikeloom.arch.config import AXON_TYPES, TYPE_WEIGHT_BITS, CoreConfig, bits_for, ceil_div
+from spikeloom.arch.memory_map import row_layout, type_weight_layout, weight_layout
+from spikeloom.arch.neuron import RANDOM_BITS
+from spikeloom.arch.random import FIELD_BITS, FIELD_POLYNOMIAL, ROW_INDEX, UNIT_BITS
 from spikeloom.hdl.fabric import Fabric
 from spikeloom.hdl.layouts import struct_of
 from spikeloom.hdl.ram import BankedRam, Ram, bus_port
+from spikeloom.hdl.random import MIXER_LATENCY, Mixer
 
 #: Fewest cycles from one row to the next: its descriptor is looked up, kept and taken.
 ROW_CYCLES = 3
+
+
+def row_cycles(config: CoreConfig) -> int:
+    """Fewest cycles from one row to the next: ``ROW_CYCLES``, or more where the row waits for its random number."""
+    return MIXER_LATENCY + 2 if config.stochastic_synapses else ROW_CYCLES
 
 
 class Crossbar(wiring.Component):
@@ -30,6 +41,8 @@ class Crossbar(wiring.Component):
     ----------
     sum_latency : int
         Cycles from ``read`` and ``select`` to ``sums``, 1 to 3.
+    weight_delay : int
+        Cycles, 0 to 2, by which the weights come later than from a memory in one part that holds the weights themselves.
 
     Members
     -------
@@ -48,6 +61,10 @@ class Crossbar(wiring.Component):
     event : Out(1)
         Strobe: one axon event has been taken.
     weight_bus, row_bus : In(BusPort)
+    type_weight_bus : In(BusPort)
+        Only with one bit per synapse.
+    key : In(32)
+        Of this tick's random numbers. Only with stochastic synapses. Stable from before the first axon until ``busy`` falls.
     """
 
     def __init__(self, *, config: CoreConfig, fabric: Fabric) -> None:
@@ -58,20 +75,24 @@ class Crossbar(wiring.Component):
         self._low_bits = step_bits if step_bits <= 2 else step_bits // 2
         levels = 0 if step_bits == 0 else 1 if step_bits <= 2 or self._late_sums else 2
         self.sum_latency = self._word_latency + levels
-        super().__init__(
-            {
-                "axons": In(stream.Signature(bits_for(config.axons))),
-                "busy": Out(1),
-                "read": In(1),
-                "word": In(bits_for(config.neuron_words)),
-                "select": In(bits_for(self.steps)),
-                "sums": Out(data.ArrayLayout(signed(config.sum_bits), config.pipelines)),
-                "row_word": Out(1),
-                "event": Out(1),
-                "weight_bus": In(bus_port(config.words, config.weight_word_bits)),
-                "row_bus": In(bus_port(config.axons, row_layout(config).bits)),
-            }
-        )
+        self.weight_delay = int(self._weight_banks > 1) + int(config.typed)
+        members = {
+            "axons": In(stream.Signature(bits_for(config.axons))),
+            "busy": Out(1),
+            "read": In(1),
+            "word": In(bits_for(config.neuron_words)),
+            "select": In(bits_for(self.steps)),
+            "sums": Out(data.ArrayLayout(signed(config.sum_bits), config.pipelines)),
+            "row_word": Out(1),
+            "event": Out(1),
+            "weight_bus": In(bus_port(config.words, config.weight_word_bits)),
+            "row_bus": In(bus_port(config.axons, row_layout(config).bits)),
+        }
+        if config.typed:
+            members["type_weight_bus"] = In(bus_port(AXON_TYPES * config.neuron_words, type_weight_layout(config).bits))
+        if config.stochastic_synapses:
+            members["key"] = In(RANDOM_BITS)
+        super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -85,16 +106,19 @@ class Crossbar(wiring.Component):
         )
         m.submodules.row_ram = rows
         connect(m, flipped(self.row_bus), rows.bus)
-        lookup1, next_valid, take = Signal(), Signal(), Signal()
+        # An axon is in one of these stages from the cycle after it was accepted; then its row waits, with its random number.
+        lookups = [Signal() for _ in range(row_cycles(config) - 2)]
+        looking = functools.reduce(operator.or_, lookups)
+        next_valid, take = Signal(), Signal()
         next_row = Signal(row_struct, reset_less=True)
         m.d.comb += [
-            self.axons.ready.eq(~lookup1 & ~next_valid),
+            self.axons.ready.eq(~looking & ~next_valid),
             self.event.eq(self.axons.valid & self.axons.ready),
             rows.read_address.eq(self.axons.payload),
             rows.read_enable.eq(self.event),
         ]
-        m.d.sync += lookup1.eq(self.event)
-        with m.If(lookup1):
+        m.d.sync += [after.eq(before) for after, before in zip(lookups, [self.event, *lookups], strict=False)]
+        with m.If(lookups[-1]):
             m.d.sync += [next_row.eq(rows.read_data), next_valid.eq(1)]
         with m.Elif(take):
             m.d.sync += next_valid.eq(0)
@@ -143,15 +167,24 @@ class Crossbar(wiring.Component):
         with m.Elif(wait.any()):
             m.d.sync += wait.eq(wait - 1)
 
-        weight = self._add_weights(m, running, weight_address)
-        added, added_word = issue, word
-        if self._weight_banks > 1:
-            # The weights come a cycle later.
-            added, added_word = Signal(name="issued_late"), Signal(word_bits, name="issued_late_word")
-            m.d.sync += [added.eq(issue), added_word.eq(word)]
-        pipe_busy = self._add_accumulators(m, added, added_word, weight)
-        m.d.comb += self.busy.eq(self.axons.valid | lookup1 | next_valid | running | added | pipe_busy)
+        weights = self._elements(self._add_weights(m, running, weight_address).weight)
+        if config.typed:
+            number = self._add_number(m, take) if config.stochastic_synapses else None
+            weights = self._add_types(m, take, next_row, running, issue, word, weights, number)
+        # The words wait for the weights.
+        delayed = [(issue, word)]
+        for n in range(self.weight_delay):
+            suffix = str(n + 1) if n else ""
+            delayed.append((Signal(name=f"issued_late{suffix}"), Signal(word_bits, name=f"issued_late{suffix}_word")))
+            m.d.sync += [late.eq(early) for late, early in zip(delayed[-1], delayed[-2], strict=True)]
+        pipe_busy = self._add_accumulators(m, *delayed[-1], weights)
+        busy = [self.axons.valid, looking, next_valid, running, *(valid for valid, _ in delayed[-self.weight_delay :]), pipe_busy]
+        m.d.comb += self.busy.eq(functools.reduce(operator.or_, busy))
         return m
+
+    def _elements(self, field: Value | data.View) -> list[Value]:
+        """The lanes of a field."""
+        return [field] if self.config.lanes == 1 else list(field)
 
     @property
     def _distributed(self) -> bool:
@@ -200,7 +233,86 @@ class Crossbar(wiring.Component):
             ]
         return weight
 
-    def _add_accumulators(self, m: Module, issue: Signal, word: Signal, weight: data.View) -> Signal:
+    def _add_number(self, m: Module, take: Signal) -> Signal:
+        """Random number of the row that is being read."""
+        mixer = Mixer()
+        m.submodules.mixer = mixer
+        # The number comes with the end of the lookup and stays until the next axon's, since the index stays.
+        index_bits = len(self.axons.payload)
+        low = Signal(index_bits, name="mixed_low", reset_less=True)
+        with m.If(self.event):
+            m.d.sync += low.eq(self.key[:index_bits] ^ self.axons.payload)
+        m.d.comb += mixer.x.eq(Cat(low, (self.key ^ ROW_INDEX)[index_bits:]))
+        number = Signal(RANDOM_BITS, reset_less=True)
+        with m.If(take):
+            m.d.sync += number.eq(mixer.number)
+        return number
+
+    def _add_types(
+        self,
+        m: Module,
+        take: Signal,
+        row: data.View,
+        running: Signal,
+        issue: Signal,
+        word: Signal,
+        synapses: list[Value],
+        number: Signal | None,
+    ) -> list[Value]:
+        """Weights of the neurons for the type of the row, where there is a synapse, a cycle after ``synapses``."""
+        config = self.config
+        layout = type_weight_layout(config)
+        depth = AXON_TYPES * config.neuron_words
+        address, enable = Signal(bits_for(depth), name="type_address"), running
+        with m.If(take):
+            m.d.sync += address.eq(Array(t * config.neuron_words for t in range(AXON_TYPES))[row.type] + row.start)
+        with m.Elif(issue):
+            m.d.sync += address.eq(address + 1)
+        units = None if number is None else self._add_units(m, word, number)
+        for n in range(self.weight_delay - 1):
+            late, late_enable = Signal.like(address, name=f"type_address_late{n}"), Signal(name=f"type_enable_late{n}")
+            m.d.sync += [late.eq(address), late_enable.eq(enable)]
+            address, enable = late, late_enable
+        ram = BankedRam(width=layout.bits, depth=depth, readback=config.readback, fabric=self.fabric)
+        m.submodules.type_weight_ram = ram
+        connect(m, flipped(self.type_weight_bus), ram.bus)
+        m.d.comb += [ram.read_address.eq(address), ram.read_enable.eq(enable)]
+        fetched = Signal(struct_of(layout), name="type_weight", reset_less=True)
+        m.d.sync += fetched.as_value().eq(ram.read_data)
+        weights = self._elements(fetched.weight)
+        chosen = [Signal(signed(TYPE_WEIGHT_BITS), name=f"chosen{lane}", reset_less=True) for lane in range(config.lanes)]
+        for lane, (synapse, weight) in enumerate(zip(synapses, weights, strict=True)):
+            addend: Value = weight
+            if units is not None:
+                sign = Mux(weight < 0, -1, (weight != 0))
+                unit = Mux(abs(weight) >= units[lane], sign, 0)
+                addend = Mux(self._elements(fetched.stochastic)[lane], unit, weight)
+            m.d.sync += chosen[lane].eq(Mux(synapse, addend, 0))
+        return list(chosen)
+
+    def _add_units(self, m: Module, word: Signal, number: Signal) -> list[Value]:
+        """Random numbers of the lanes, when the weight bits of ``word`` are there: ``a * (word * lanes + lane) + b`` (``docs/random.md``)."""
+        config = self.config
+        lane_bits = (config.lanes - 1).bit_length()
+        a, b = number[FIELD_BITS:], number[:UNIT_BITS]
+        powers = _powers(m, a, lane_bits + len(word), "a")
+        # The word's share, then that of the upper and of the lower half of the lane's bits.
+        share, factor = Signal(UNIT_BITS, name="word_share", reset_less=True), Signal(FIELD_BITS, name="factor", reset_less=True)
+        m.d.sync += [share.eq(b ^ _combination(word, powers[lane_bits:])), factor.eq(a)]
+        for n in range(self.weight_delay - 1):
+            late_share = Signal(UNIT_BITS, name=f"word_share_late{n}", reset_less=True)
+            late_factor = Signal(FIELD_BITS, name=f"factor_late{n}", reset_less=True)
+            m.d.sync += [late_share.eq(share), late_factor.eq(factor)]
+            share, factor = late_share, late_factor
+        powers = _powers(m, factor, lane_bits, "factor")
+        low_bits = lane_bits // 2
+        lows = [Signal(UNIT_BITS, name=f"low_share{k}", reset_less=True) for k in range(1 << low_bits)]
+        highs = [Signal(UNIT_BITS, name=f"high_share{k}", reset_less=True) for k in range(1 << (lane_bits - low_bits))]
+        m.d.sync += [low.eq(_combination(k, powers[:low_bits])) for k, low in enumerate(lows)]
+        m.d.sync += [high.eq(share ^ _combination(k, powers[low_bits:])) for k, high in enumerate(highs)]
+        return [highs[lane >> low_bits] ^ lows[lane & (1 << low_bits) - 1] for lane in range(config.lanes)]
+
+    def _add_accumulators(self, m: Module, issue: Signal, word: Signal, weights: list[Value]) -> Signal:
         """Sums: read, add, write. Stage n is n cycles after the weight address was issued; the sum is added in stage 2.
 
         Reading by the update goes through the same stages with ``clearing`` set, and writes zeros. Returns whether any stage is busy.
@@ -242,8 +354,7 @@ class Crossbar(wiring.Component):
         # Stage 2: add. Stage 3: write.
         added = Signal(layout, reset_less=True)
         for lane in range(config.lanes):
-            addend = weight.weight if config.lanes == 1 else weight.weight[lane]
-            m.d.sync += added[lane].eq(Mux(clearing[2], 0, sums[lane] + addend))
+            m.d.sync += added[lane].eq(Mux(clearing[2], 0, sums[lane] + weights[lane]))
         m.d.comb += [
             ram.write_address.eq(words[3]),
             ram.write_enable.eq(reading[3].replicate(ram.slices)),
@@ -274,3 +385,23 @@ class Crossbar(wiring.Component):
         busy = Signal(name="pipe_busy")
         m.d.comb += busy.eq(Cat(reading[read_stage + 1 :]).any() | (valid[1] if read_stage else 0))
         return busy
+
+
+def _powers(m: Module, element: Value, count: int, name: str) -> list[Signal]:
+    """The element of the field times 1, x, x**2, ..."""
+    powers = [Signal(FIELD_BITS, name=f"{name}_times_x{k}") for k in range(count)]
+    for k, power in enumerate(powers):
+        before = powers[k - 1]
+        m.d.comb += power.eq((before << 1) ^ Mux(before[-1], FIELD_POLYNOMIAL, 0) if k else element)
+    return powers
+
+
+def _combination(chosen: Value | int, powers: list[Signal]) -> Value:
+    """Low bits of the sum of the powers that a bit of ``chosen`` belongs to."""
+    total: Value = Const(0, UNIT_BITS)
+    for k, power in enumerate(powers):
+        if isinstance(chosen, int):
+            total = total ^ power[:UNIT_BITS] if chosen >> k & 1 else total
+        else:
+            total ^= Mux(chosen[k], power[:UNIT_BITS], 0)
+    return total

@@ -6,7 +6,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from spikeloom.arch.config import DELAY_WORD_BITS, CoreConfig, bits_for, ceil_div
+from spikeloom.arch.config import DELAY_WORD_BITS, CoreConfig, bits_for
+from spikeloom.arch.layout import ceil_div
 from spikeloom.arch.memory_map import Destination, route_index_layout, route_layout, target_bits
 from spikeloom.hdl.extractor import Extractor
 from spikeloom.hdl.fabric import Fabric

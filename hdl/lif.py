@@ -2,175 +2,343 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from dataclasses import dataclass
 
-from spikeloom.arch.config import RETENTION_FRACTION, CoreConfig
-from spikeloom.arch.memory_map import Reset, firing_layout, leak_layout, state_layout
-from spikeloom.hdl.layouts import struct_of
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 
-#: Potentials up to this width are multiplied in one piece (the iCE40 multiplier takes 16 by 16 bits).
+from spikeloom.arch.lif import NOISE_SHIFT, RETENTION_FRACTION, Lif, Reset
+from spikeloom.arch.random import UNIT_BITS
+from spikeloom.hdl.neuron import RANDOM_LATENCY, SUM_LATENCY, NeuronPipeline, Timing
+
+#: States up to this width are multiplied in one piece (the iCE40 multiplier takes 16 by 16 bits).
 SINGLE_PRODUCT_BITS = 16
-#: Cycles after ``state`` in which ``synaptic_sum`` is taken.
-SUM_LATENCY = 2
 
 
-def operand_stages(config: CoreConfig) -> int:
-    """Cycles until the operands of the product are in registers. A bias or a refractory counter needs one more."""
-    return 2 if config.bias_bits or config.refractory_bits else 1
-
-
-def lif_latency(config: CoreConfig) -> int:
-    """Cycles from a neuron's state to its result."""
-    return operand_stages(config) + (5 if config.state_bits > SINGLE_PRODUCT_BITS else 4)
-
-
-class Lif(wiring.Component):
-    """One neuron per cycle, the result ``latency`` cycles later. Nothing stalls it.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Schedule:
+    """Cycles after ``start`` in which the pipeline's values stand in registers.
 
     Parameters
     ----------
-    config : CoreConfig
-        Widths.
-
-    Attributes
-    ----------
-    firing_latency : int
-        Cycles after ``state`` in which ``firing`` is taken.
+    operands : int
+        Potential and retention, before the product.
+    input : int
+        Synaptic sum, or the current that it goes into.
+    drive : int
+        Input and bias, or 0 for a held neuron.
+    total : int
+        The exact sum of potential and drive.
+    leaked : int
+        The same after the linear leak.
+    compare : int
+        Saturated potential and complete threshold.
+    firing : int
+        Parameters of firing, at the port.
     latency : int
-        Cycles after ``state`` in which the result is there.
-
-    Members
-    -------
-    state : In(state_layout)
-        Potential and refractory counter before the tick.
-    leak : In(leak_layout)
-        With ``state``.
-    bias : In(signed(bias_bits))
-        With ``state``; there only with a bias.
-    synaptic_sum : In(signed(sum_bits))
-        ``SUM_LATENCY`` cycles after ``state``.
-    firing : In(firing_layout)
-        ``firing_latency`` cycles after ``state``.
-    last_stage : In(1)
-        A neuron is in the last stage: its result will be there in the next cycle. Otherwise the result will be zero.
-    new_state : Out(state_layout)
-        State after the tick.
-    spike : Out(1)
-        With ``new_state``.
+        The result, at the port.
     """
 
-    def __init__(self, *, config: CoreConfig) -> None:
-        self.config = config
-        self._wide = config.state_bits > SINGLE_PRODUCT_BITS
-        self.latency = lif_latency(config)
-        self.firing_latency = self.latency - 1
-        bias = {"bias": In(signed(config.bias_bits))} if config.bias_bits else {}
-        super().__init__(
-            bias
-            | {
-                "state": In(struct_of(state_layout(config))),
-                "leak": In(struct_of(leak_layout(config))),
-                "synaptic_sum": In(signed(config.sum_bits)),
-                "firing": In(struct_of(firing_layout(config))),
-                "last_stage": In(1),
-                "new_state": Out(struct_of(state_layout(config))),
-                "spike": Out(1),
-            }
+    operands: int
+    input: int
+    drive: int
+    total: int
+    leaked: int
+    compare: int
+    firing: int
+    latency: int
+
+    @classmethod
+    def of(cls, model: Lif) -> Schedule:
+        """The schedule of a model; an option that is left out takes no cycle."""
+        # A bias is added to the input before the product is; a refractory counter chooses both operands.
+        gate = 1 if model.bias_bits or model.refractory_bits else 0
+        operands = 1 + gate
+        input_ = SUM_LATENCY
+        if model.current_bits:
+            input_ = _product_sum_cycle(model.current_bits, 1, SUM_LATENCY) + (0 if model.current_wraps else 1)
+        drive = input_ + gate
+        total = _product_sum_cycle(model.state_bits, operands, drive) if model.decay else drive + 1
+        leaked = total
+        if model.leak_bits:
+            leaked = max(total, RANDOM_LATENCY if model.stochastic_leak else 0) + 2
+        # Adaptation and noise are added to the threshold one after the other.
+        preparation = (model.adaptation_bits > 0) + (model.threshold_noise_bits > 0)
+        compare = max(leaked + 1, (RANDOM_LATENCY if model.threshold_noise_bits else 0) + preparation)
+        latency = compare + (2 if model.negative_threshold else 1)
+        return cls(
+            operands=operands,
+            input=input_,
+            drive=drive,
+            total=total,
+            leaked=leaked,
+            compare=compare,
+            firing=compare - preparation,
+            latency=latency,
         )
+
+
+def _product_sum_cycle(bits: int, operands: int, addend: int) -> int:
+    """Cycle of a state times its retention plus an addend, from the cycles of both. See :func:`_product_sum`."""
+    return max(operands + (2 if bits > SINGLE_PRODUCT_BITS else 1), addend) + 1
+
+
+class Timed:
+    """A value together with the cycle it belongs to, counted from ``start``.
+
+    No register has a reset: iCE40 multiplier blocks take in only such registers.
+
+    Parameters
+    ----------
+    m : Module
+        Receives the registers.
+    name : str
+        Of the value; registers add their cycle to it.
+    value : Value
+        What is there ``cycle`` cycles after the neuron's start.
+    cycle : int
+        See there.
+    """
+
+    def __init__(self, m: Module, name: str, value: Value, cycle: int) -> None:
+        self.cycle, self._m, self._name, self._values = cycle, m, name, [value]
+
+    def at(self, cycle: int) -> Value:
+        """The value in a later cycle, behind as many registers as it takes."""
+        if cycle < self.cycle:
+            raise ValueError(f"{self._name} is there in cycle {self.cycle}, not in cycle {cycle}")
+        while len(self._values) <= cycle - self.cycle:
+            last = self._values[-1]
+            register = Signal(last.shape(), name=f"{self._name}_{self.cycle + len(self._values)}", reset_less=True)
+            self._m.d.sync += register.eq(last)
+            self._values.append(register)
+        return self._values[cycle - self.cycle]
+
+
+def _stage(m: Module, name: str, value: Value, cycle: int, shape: Shape | int | None = None) -> Timed:
+    """A register for a value that is computed in ``cycle``."""
+    register = Signal(value.shape() if shape is None else shape, name=name, reset_less=True)
+    m.d.sync += register.eq(value)
+    return Timed(m, name, register, cycle + 1)
+
+
+def _product_sum(m: Module, name: str, state: Timed, retention: Timed, operands: int, addend: Timed) -> Timed:
+    """``toward_zero(state * retention / 2**12) + addend``, exact.
+
+    Cutting off the fraction rounds a negative product down; it is rounded toward zero if almost one is added before.
+    """
+    bits = len(state.at(state.cycle))
+    cycle = _product_sum_cycle(bits, operands, addend.cycle)
+    if bits <= SINGLE_PRODUCT_BITS:
+        # One multiplication and one addition, which fit the iCE40's multiplier block.
+        operands = cycle - 2
+        product = _stage(m, f"{name}_product", state.at(operands) * retention.at(operands), operands)
+        negative = state.at(operands)[-1]
+        negative = _stage(m, f"{name}_negative", negative, operands).at(operands + 1)
+        wide_addend = Cat(negative.replicate(RETENTION_FRACTION), addend.at(operands + 1)).as_signed()
+        scaled = _stage(m, f"{name}_scaled", product.at(operands + 1) + wide_addend, operands + 1)
+        return Timed(m, f"{name}_total", scaled.at(cycle)[RETENTION_FRACTION:].as_signed(), cycle)
+    value, factor = state.at(operands), retention.at(operands)
+    low = _stage(m, f"{name}_low_product", value[:RETENTION_FRACTION] * factor, operands).at(operands + 1)
+    high = _stage(m, f"{name}_high_product", value[RETENTION_FRACTION:].as_signed() * factor, operands).at(operands + 1)
+    cut = low[:RETENTION_FRACTION].any()
+    whole = _stage(m, f"{name}_whole", high + low[RETENTION_FRACTION:], operands + 1, signed(bits + 1))
+    carry = _stage(m, f"{name}_carry", cut & high[-1], operands + 1)
+    return _stage(m, f"{name}_total", whole.at(cycle - 1) + addend.at(cycle - 1) + carry.at(cycle - 1), cycle - 1)
+
+
+def _saturated(m: Module, name: str, value: Value, bits: int) -> Value:
+    """The nearest value of ``bits`` bits."""
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    result = Signal(signed(bits), name=name)
+    overflow = value[bits - 1 :].any() & ~value[bits - 1 :].all()
+    m.d.comb += result.eq(Mux(overflow, Mux(value[-1], low, high), value))
+    return result
+
+
+class LifPipeline(NeuronPipeline):
+    """Pipeline of the model ``lif``: one neuron per cycle. Members: see :class:`NeuronPipeline`."""
+
+    @staticmethod
+    def timing_of(model: Lif) -> Timing:
+        """See :meth:`NeuronPipeline.timing_of`."""
+        schedule = Schedule.of(model)
+        return Timing(latency=schedule.latency, firing=schedule.firing)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config = self.config
-        bits = config.state_bits
-        operands = operand_stages(config)
+        model = self.model
+        cycles = Schedule.of(model)
+        state = {name: Timed(m, name, self.state[name], 0) for name, _ in self.state.shape()}
+        parameters = {name: Timed(m, name, self.parameters[name], 0) for name, _ in self.parameters.shape()}
 
-        def delayed(value: Value, cycles: int, name: str) -> Value:
-            """``value`` as it was that many cycles ago."""
-            for i in range(cycles):
-                register = Signal(value.shape(), name=f"{name}_{i + 1}", reset_less=True)
-                m.d.sync += register.eq(value)
-                value = register
-            return value
+        held = left = None
+        if model.refractory_bits:
+            counter = state["refractory"].at(1)
+            held = Timed(m, "held", counter.any(), 1)
+            left = _stage(m, "left", Mux(held.at(1), counter - 1, 0), 1, model.refractory_bits)
 
-        # No register of the data path has a reset: iCE40 multiplier blocks take in only such registers.
-        # Operands. A held neuron is multiplied by 1.0 and gets no input, so its potential stays.
-        membrane = delayed(self.state.membrane, operands, "membrane")
-        retention = delayed(self.leak.retention, 1, "retention")
-        drive = self.synaptic_sum << config.fraction_bits
-        if operands == 2:
-            bias = delayed(self.bias, SUM_LATENCY, "bias") if config.bias_bits else Const(0)
-            registered_drive = Signal(signed(max(len(drive), config.bias_bits) + 1), name="drive", reset_less=True)
-            if config.refractory_bits:
-                counter = delayed(self.state.refractory, 1, "counter")
-                held1 = counter.any()
-                held2 = delayed(held1, 1, "held2")
-                retention_or_one = Signal.like(retention, name="retention_or_one", reset_less=True)
-                m.d.sync += [
-                    retention_or_one.eq(Mux(held1, 1 << RETENTION_FRACTION, retention)),
-                    registered_drive.eq(Mux(held2, 0, drive + bias)),
-                ]
-                retention = retention_or_one
-            else:
-                retention = delayed(retention, 1, "retention2")
-                m.d.sync += registered_drive.eq(drive + bias)
-            drive = registered_drive
+        results = {}
+        arriving = Timed(m, "sum", self.synaptic_sum << model.fraction_bits, SUM_LATENCY)
+        if model.current_bits:
+            arriving = results["current"] = self._current(m, state["current"], parameters["current_retention"], arriving)
+        exact = self._integrate(m, cycles, state["membrane"], parameters, arriving, held)
+        if model.leak_bits:
+            exact = self._leak(m, cycles, exact, parameters, held)
+        potential = Timed(m, "integrated", _saturated(m, "saturated", exact.at(cycles.leaked), model.state_bits), cycles.leaked)
+        fire, results["membrane"] = self._fire(m, cycles, potential, parameters, state, held)
+        spike = fire.at(cycles.compare)
+        if left is not None:
+            period = Timed(m, "period", self.firing.refractory, cycles.firing).at(cycles.compare)
+            results["refractory"] = Timed(m, "new_refractory", Mux(spike, period, left.at(cycles.compare)), cycles.compare)
+        if model.adaptation_bits:
+            results["adaptation"] = self._adapt(m, cycles, state["adaptation"], parameters["adaptation_retention"], spike)
 
-        # Leak and integrate: drive + membrane * retention / 2**12. Cutting off the fraction rounds a negative product down; it is
-        # rounded toward zero if almost one is added before.
-        if self._wide:
-            low_product = Signal(RETENTION_FRACTION + len(retention), reset_less=True)
-            high_product = Signal(signed(bits - RETENTION_FRACTION + len(retention)), reset_less=True)
-            whole, carry = Signal(signed(bits + 1), reset_less=True), Signal(reset_less=True)
-            total = Signal(signed(max(bits + 1, len(drive)) + 2), reset_less=True)
-            low_cut = low_product[:RETENTION_FRACTION].any()
-            m.d.sync += [
-                low_product.eq(membrane[:RETENTION_FRACTION] * retention),
-                high_product.eq(membrane[RETENTION_FRACTION:].as_signed() * retention),
-                whole.eq(high_product + low_product[RETENTION_FRACTION:]),
-                carry.eq(low_cut & high_product[-1]),
-                total.eq(whole + delayed(drive, 1, "drive") + carry),
-            ]
-        else:
-            # One multiplication and one addition, which fit the iCE40's multiplier block.
-            product = Signal(signed(bits + len(retention)), reset_less=True)
-            negative = delayed(membrane[-1], 1, "negative")
-            addend = Cat(negative.replicate(RETENTION_FRACTION), drive).as_signed()
-            scaled = Signal(signed(max(len(product), len(addend)) + 1), reset_less=True)
-            m.d.sync += [product.eq(membrane * retention), scaled.eq(product + addend)]
-            total = scaled[RETENTION_FRACTION:].as_signed()
-
-        # The one saturation.
-        low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-        integrated = Signal(signed(bits), reset_less=True)
-        saturated = Signal(signed(bits))
-        overflow = total[bits - 1 :].any() & ~total[bits - 1 :].all()
-        m.d.comb += saturated.eq(Mux(overflow, Mux(total[-1], low, high), total))
-        m.d.sync += integrated.eq(saturated)
-
-        # Threshold and reset.
-        spike = Signal()
-        after_reset = Signal(signed(bits))
-        # The memory holds the complement, -threshold - 1: the sum is not negative if the potential is above the threshold.
-        above = ~(integrated + self.firing.threshold)[-1]
-        m.d.comb += spike.eq(above)
-        if config.relative_reset:
-            base = Signal(signed(bits), reset_less=True)
-            mode = delayed(self.leak.reset_mode, self.firing_latency - 1, "mode")
-            m.d.sync += base.eq(Mux(mode == Reset.RELATIVE, saturated, 0))
-            m.d.comb += after_reset.eq(base + self.firing.reset)
-        else:
-            m.d.comb += after_reset.eq(self.firing.reset)
-        new_membrane = Mux(spike, after_reset, integrated)
-        if config.refractory_bits:
-            held = delayed(held2, self.firing_latency - 2, "held")
-            left = Signal(config.refractory_bits, reset_less=True)
-            m.d.comb += spike.eq(above & ~held)
-            m.d.sync += left.eq(Mux(held1, counter - 1, 0))
-            left = delayed(left, self.firing_latency - 2, "left")
-            m.d.sync += self.new_state.refractory.eq(Mux(spike, self.firing.refractory, left))
-        m.d.sync += [self.spike.eq(spike), self.new_state.membrane.eq(new_membrane)]
-        with m.If(~self.last_stage):
+        running = Signal(cycles.latency)
+        last = cycles.latency - 1
+        m.d.sync += running.eq(Cat(self.start, running))
+        m.d.comb += self.done.eq(running[-1])
+        m.d.sync += [self.spike.eq(fire.at(last))]
+        m.d.sync += [self.new_state[name].eq(value.at(last)) for name, value in results.items()]
+        with m.If(~running[-2]):
             m.d.sync += [self.spike.eq(0), self.new_state.eq(Const(0, len(self.new_state.as_value())))]
         return m
+
+    def _current(self, m: Module, current: Timed, retention: Timed, arriving: Timed) -> Timed:
+        """The synaptic current after the tick, which is also what drives the potential."""
+        bits = self.model.current_bits
+        total = _product_sum(m, "current", current, retention, 1, arriving)
+        if self.model.current_wraps:
+            return Timed(m, "new_current", total.at(total.cycle)[:bits].as_signed(), total.cycle)
+        return _stage(m, "new_current", _saturated(m, "saturated_current", total.at(total.cycle), bits), total.cycle)
+
+    def _integrate(
+        self,
+        m: Module,
+        cycles: Schedule,
+        membrane: Timed,
+        parameters: dict[str, Timed],
+        arriving: Timed,
+        held: Timed | None,
+    ) -> Timed:
+        """Potential times retention, plus input and bias. A held neuron is multiplied by 1.0 and gets no input: its potential stays."""
+        model = self.model
+        drive = arriving
+        if model.bias_bits or held is not None:
+            value = arriving.at(cycles.input)
+            if model.bias_bits:
+                value = value + Timed(m, "bias", self.own.bias, 0).at(cycles.input)
+            if held is not None:
+                value = Mux(held.at(cycles.input), 0, value)
+            drive = _stage(m, "drive", value, cycles.input)
+        if not model.decay:
+            return _stage(m, "total", membrane.at(cycles.drive) + drive.at(cycles.drive), cycles.drive)
+        retention = parameters["retention"]
+        if held is not None:
+            chosen = Mux(held.at(1), 1 << RETENTION_FRACTION, retention.at(1))
+            retention = _stage(m, "retention_or_one", chosen, 1)
+        return _product_sum(m, "membrane", membrane, retention, cycles.operands, drive)
+
+    def _leak(self, m: Module, cycles: Schedule, exact: Timed, parameters: dict[str, Timed], held: Timed | None) -> Timed:
+        """The exact sum plus the linear leak: in one cycle the addend is chosen, in the next it is added."""
+        model = self.model
+        cycle = cycles.leaked - 2
+        leak, value = parameters["leak"], exact.at(cycle)
+        reversal = parameters["leak_reversal"].at(cycle)
+        negated = reversal & value[-1]
+        nothing = reversal & ~value.any()
+        if held is not None:
+            nothing = nothing | held.at(cycle)
+        if model.stochastic_leak:
+            amount = leak.at(RANDOM_LATENCY - 1)
+            size = _stage(m, "leak_size", Mux(amount[-1], -amount, amount), RANDOM_LATENCY - 1, model.leak_bits)
+            taken = Timed(m, "leak_taken", size.at(RANDOM_LATENCY) >= self.random[:UNIT_BITS], RANDOM_LATENCY)
+            stochastic = parameters["leak_stochastic"]
+            amount = leak.at(cycle - 1)
+            sign = Cat(amount.any(), amount[-1]).as_signed()
+            leak = _stage(m, "leak_or_sign", Mux(stochastic.at(cycle - 1), sign, amount), cycle - 1)
+            nothing = nothing | (stochastic.at(cycle) & ~taken.at(cycle))
+        amount = leak.at(cycle)
+        # The negative is the complement plus one; the one comes in as carry, by a bit below both.
+        addend = _stage(m, "leak_addend", Mux(nothing, 0, amount ^ negated.replicate(len(amount))), cycle, signed(len(amount)))
+        carry = _stage(m, "leak_carry", negated & ~nothing, cycle)
+        summands = [Cat(carry.at(cycle + 1), part.at(cycle + 1)).as_signed() for part in (exact, addend)]
+        leaked = _stage(m, "leaked_and_carry", summands[0] + summands[1], cycle + 1)
+        return Timed(m, "leaked", leaked.at(cycle + 2)[1:].as_signed(), cycle + 2)
+
+    def _fire(
+        self,
+        m: Module,
+        cycles: Schedule,
+        potential: Timed,
+        parameters: dict[str, Timed],
+        state: dict[str, Timed],
+        held: Timed | None,
+    ) -> tuple[Timed, Timed]:
+        """Comparison and reset: whether the neuron fires, and its potential after the tick."""
+        model = self.model
+        bits, cycle = model.state_bits, cycles.compare
+        firing = {name: Timed(m, f"firing_{name}", self.firing[name], cycles.firing) for name, _ in self.firing.shape()}
+        # The memory holds the complement, -threshold - 1: the sum with it is not negative if the potential is above the threshold.
+        limit, reset = firing["threshold"], firing["reset"]
+        modes = None if model.resets == "absolute" else parameters["reset_mode"]
+        lower = firing.get("negative_threshold")
+        if model.adaptation_bits:
+            raised = limit.at(limit.cycle) - state["adaptation"].at(limit.cycle)
+            limit = _stage(m, "limit_adapted", raised, limit.cycle)
+        if model.threshold_noise_bits:
+            prepare = cycle - 1
+            number = self.random[NOISE_SHIFT : NOISE_SHIFT + model.threshold_noise_bits]
+            number = Timed(m, "number", number, RANDOM_LATENCY).at(cycles.firing)
+            noise = Timed(m, "noise", number & firing["noise_mask"].at(cycles.firing), cycles.firing).at(prepare)
+            limit = _stage(m, "limit_noisy", limit.at(prepare) - noise, prepare)
+            if modes is not None:
+                less = noise & (modes.at(prepare) == Reset.RELATIVE).replicate(len(noise))
+                reset = _stage(m, "reset_less_noise", reset.at(prepare) - less, prepare, signed(bits))
+            if lower is not None:
+                saturates = firing["negative_saturates"].at(prepare)
+                less = noise & (~saturates).replicate(len(noise))
+                lower = _stage(m, "lower_less_noise", lower.at(prepare) - less, prepare)
+
+        value = potential.at(cycle)
+        free = Const(1, 1) if held is None else ~held.at(cycle)
+        above = ~(value + limit.at(cycle))[-1]
+        fire = Timed(m, "fire", above & free, cycle)
+        target = reset.at(cycle)
+        if modes is not None:
+            base = Mux(modes.at(cycle - 1) == Reset.ABSOLUTE, 0, potential.at(cycle - 1))
+            target = (_stage(m, "base", base, cycle - 1).at(cycle) + target)[:bits].as_signed()
+        changes = fire.at(cycle)
+        if model.resets == "all":
+            changes = changes & (modes.at(cycle) != Reset.NONE)
+        after = Timed(m, "after", Mux(changes, target, value), cycle)
+        if lower is None:
+            return fire, after
+
+        # Below the lower threshold. The difference serves both as comparison and as the potential after a relative reset.
+        mode = Const(Reset.ABSOLUTE, 1) if modes is None else modes.at(cycle)
+        saturates = firing["negative_saturates"].at(cycle)
+        difference = value - lower.at(cycle)
+        mirrored = -firing["reset"].at(cycle)
+        floor = Mux(saturates, lower.at(cycle), Mux(mode == Reset.ABSOLUTE, mirrored, difference))[:bits].as_signed()
+        low = difference[-1] & ~above & free
+        if model.resets == "all":
+            low = low & (saturates | (mode != Reset.NONE))
+        low = _stage(m, "low", low, cycle).at(cycle + 1)
+        floor = _stage(m, "floor", floor, cycle).at(cycle + 1)
+        return fire, Timed(m, "after_low", Mux(low, floor, after.at(cycle + 1)), cycle + 1)
+
+    def _adapt(self, m: Module, cycles: Schedule, adaptation: Timed, retention: Timed, spike: Value) -> Timed:
+        """The adaptation after the tick. Both outcomes are computed before the spike is known, as late as possible."""
+        bits, ready = self.model.adaptation_bits, cycles.compare - 1
+        if bits <= SINGLE_PRODUCT_BITS:
+            product = _stage(m, "adaptation_product", adaptation.at(ready - 1) * retention.at(ready - 1), ready - 1)
+            decayed = Timed(m, "decayed", product.at(ready)[RETENTION_FRACTION:][:bits], ready)
+        else:
+            value, factor = adaptation.at(ready - 2), retention.at(ready - 2)
+            low = _stage(m, "adaptation_low_product", value[:RETENTION_FRACTION] * factor, ready - 2).at(ready - 1)
+            high = _stage(m, "adaptation_high_product", value[RETENTION_FRACTION:] * factor, ready - 2).at(ready - 1)
+            decayed = _stage(m, "decayed", high + low[RETENTION_FRACTION:], ready - 1, bits)
+        step = Timed(m, "step", self.firing.adaptation_step, cycles.firing).at(ready)
+        raised = _stage(m, "raised", decayed.at(ready) + step, ready).at(ready + 1)
+        stepped = raised[:bits] | raised[bits].replicate(bits)
+        return Timed(m, "new_adaptation", Mux(spike, stepped, decayed.at(ready + 1)), ready + 1)

@@ -7,8 +7,8 @@ from amaranth.lib import enum, stream, wiring
 from amaranth.lib.crc import catalog
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from spikeloom.arch.config import BUS_WORD_BITS
 from spikeloom.arch.frame import CRC_BYTES, HEADER_BYTES, MAX_WORDS, RESPONSE_HEADER_BYTES, Operation
+from spikeloom.arch.layout import BUS_WORD_BITS
 from spikeloom.arch.registers import IDENT, PROTOCOL_VERSION, Status
 from spikeloom.hdl.chip import ChipRequest, ChipResponse
 from spikeloom.hdl.fabric import GENERIC, Fabric

@@ -6,8 +6,9 @@ from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from spikeloom.arch.config import BUS_WORD_BITS, bits_for, ceil_div
+from spikeloom.arch.config import bits_for
 from spikeloom.arch.errors import ConfigError
+from spikeloom.arch.layout import BUS_WORD_BITS, ceil_div
 from spikeloom.hdl.fabric import Fabric
 
 SPRAM_DEPTH = 16384

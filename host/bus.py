@@ -7,9 +7,8 @@ from abc import ABC, abstractmethod
 import numpy as np
 import numpy.typing as npt
 
-from spikeloom.arch.config import BUS_WORD_BITS
 from spikeloom.arch.errors import LinkError
-from spikeloom.arch.layout import IntArray
+from spikeloom.arch.layout import BUS_WORD_BITS, IntArray
 from spikeloom.arch.registers import EVENT_AXON_BITS, OUTPUT_NUMBER_BITS, OUTPUT_TICK_BITS, Address
 
 WordsArray = npt.NDArray[np.uint32]

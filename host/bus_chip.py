@@ -8,7 +8,7 @@ from spikeloom.arch.config import DELAY_SLOTS
 from spikeloom.arch.errors import ConfigError, ImageError, LinkError
 from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.layout import IntArray
-from spikeloom.arch.memory_map import COUNTER_NAMES, Region, delay_depth, regions
+from spikeloom.arch.memory_map import COUNTER_NAMES, Region, delay_depth, regions, state_of_neurons
 from spikeloom.arch.registers import IDENT, OUTPUT_TICK_BITS, PROTOCOL_VERSION, Address
 from spikeloom.host.bus import Bus, WordsArray
 from spikeloom.host.chip import Chip, Progress, Recording, input_events
@@ -143,7 +143,7 @@ class BusChip(Chip):
                 if 0 <= step < len(spikes):
                     outputs[step, number] = True
             if potentials:
-                membrane = self.membrane()
+                membrane = self.neuron_state()["membrane"]
                 for name, array in potentials.items():
                     population = self.image.population(name)
                     row = tick - population.level
@@ -167,10 +167,10 @@ class BusChip(Chip):
                 "use a geometry with readback=True, or the golden chip"
             )
 
-    def membrane(self) -> IntArray:
-        """Membrane potentials ``[neurons]`` now."""
-        self._need_readback("potentials cannot be read")
-        return self._regions["state"].layout.unpack(self.read_region("state"))["membrane"]
+    def neuron_state(self) -> dict[str, IntArray]:
+        """State fields of all models now, ``[neurons]``; zero where a neuron's model has no such field."""
+        self._need_readback("the state of neurons cannot be read")
+        return state_of_neurons(self.image.config.core, self.read_region("state"), self.image.memories[0].get("kinds"))
 
     def state(self) -> dict[str, IntArray]:
         """See :meth:`Chip.state`.
@@ -184,12 +184,10 @@ class BusChip(Chip):
         if self._state:
             return self._state
         core = self.image.config.core
-        state = self._regions["state"].layout.unpack(self.read_region("state"))
         pending = self._regions["delays"].layout.unpack(self.read_region("delays"))["pending"]
         slots = pending.reshape(DELAY_SLOTS, delay_depth(core) // DELAY_SLOTS * pending.shape[1])
         return {
-            "core0.membrane": state["membrane"],
-            "core0.refractory": state.get("refractory", np.zeros(core.neurons, np.int64)),
+            **{f"core0.{name}": values for name, values in self.neuron_state().items()},
             "core0.delays": slots[:, : core.axons],
         }
 

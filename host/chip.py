@@ -90,7 +90,10 @@ class Chip(ABC):
 
     @abstractmethod
     def state(self) -> dict[str, IntArray]:
-        """State after the last sample: ``core0.membrane`` and ``core0.refractory`` ``[neurons]``, ``core0.delays`` ``[16, axons]``."""
+        """State after the last sample: ``core0.delays`` ``[16, axons]``, and one array ``[neurons]`` per state field of the models.
+
+        For lif these are ``core0.membrane``, ``core0.refractory`` and so on; a field that a neuron's model does not have is zero.
+        """
 
     @abstractmethod
     def counters(self) -> dict[str, IntArray]:

@@ -78,18 +78,17 @@ class GoldenChip(Chip):
                 row = tick - population.level
                 if 0 <= row < ticks:
                     neurons = slice(population.first, population.first + population.size)
-                    array[:, row] = core.membrane[:, neurons]
+                    array[:, row] = core.state["membrane"][:, neurons]
                     trains[name][:, row] = fired[:, neurons]
 
     def _finish(self, core: Core) -> None:
         self._state = {
-            "core0.membrane": core.membrane[-1].copy(),
-            "core0.refractory": core.refractory[-1].copy(),
+            **{f"core0.{name}": values[-1].copy() for name, values in core.state.items()},
             "core0.delays": core.scheduler.pending[:, -1].astype(np.int64),
         }
         self._counters.append(
             {
-                "ticks": np.full(len(core.membrane), core.ticks),
+                "ticks": np.full(len(core.events), core.ticks),
                 "events": core.events.copy(),
                 "row_words": core.row_words.copy(),
                 "spikes": core.spikes.copy(),

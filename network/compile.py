@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from spikeloom.arch.boards import board_geometry
-from spikeloom.arch.config import MAX_DELAY, ChipConfig, CoreConfig, ceil_div
+from spikeloom.arch.config import AXON_TYPES, MAX_DELAY, TYPE_WEIGHT_BITS, ChipConfig, CoreConfig
 from spikeloom.arch.errors import CapacityError, ConfigError, InputError, NetworkError
 from spikeloom.arch.image import PopulationMap, PortMap
-from spikeloom.arch.layout import IntArray, WordArray
-from spikeloom.arch.memory_map import Destination, Reset, regions
-from spikeloom.network.description import Network, Population, Projection
+from spikeloom.arch.layout import IntArray, WordArray, ceil_div
+from spikeloom.arch.lif import Lif
+from spikeloom.arch.memory_map import Destination, pack_neurons, regions
+from spikeloom.network.description import Network, Neurons, Population, Projection
 from spikeloom.network.evaluate import evaluate, order_of_evaluation
 from spikeloom.network.image import Image
 from spikeloom.network.quantise import QuantisedNetwork, Scale, quantise
@@ -288,6 +289,26 @@ class _Places:
     neurons: int
     bundles: list[Bundle]
     rows: list[tuple[IntArray, IntArray, IntArray]]
+    parameters: _Parameters
+
+
+@dataclass(slots=True)
+class _Parameters:
+    """Model, parameters and set of every neuron.
+
+    Parameters
+    ----------
+    model_of, set_of : int64 array ``[neurons]``
+    values : list of dict of int64 array ``[neurons]``
+        For each model its parameter fields; zero where a neuron follows another.
+    sets : int
+        Parameter sets in use.
+    """
+
+    model_of: IntArray
+    set_of: IntArray
+    values: list[dict[str, IntArray]]
+    sets: int
 
 
 def _place(
@@ -332,11 +353,14 @@ def _place(
         Need("levels", depth, core.levels, "raise levels, or use fewer layers with a bias"),
         Need("accumulator bits", _bits_of_sums(bounds), core.sum_bits, "raise accumulator_bits, or use fewer weight bits"),
     ]
+    parameters = _parameters(quantised, core, order, first)
+    if core.sets is not None:
+        verdict.append(Need("parameter sets", parameters.sets, core.sets, "raise sets, or use fewer kinds of neurons"))
     longest = max(int(n.max()) for n in routes.values())
     room = regions(core)["route_index"].layout.fields[1].high
     if longest > room:
         verdict.append(Need("destinations of one neuron", longest, room, "raise destinations"))
-    return _Places(order, first, neurons, bundles, rows), verdict
+    return _Places(order, first, neurons, bundles, rows, parameters), verdict
 
 
 def _bits_of_sums(bounds: IntArray) -> int:
@@ -356,7 +380,12 @@ def _number_neurons(order: list[Population], align: int) -> tuple[dict[str, int]
 def _quiet_at_rest(quantised: QuantisedNetwork, population: Population) -> bool:
     """Whether the population stays at zero without input, so that it may begin early."""
     q = quantised.neurons[population.label]
-    return not q.bias.any() and bool((q.threshold >= 0).all())
+    # Other models may begin from a state that is not at rest.
+    return (
+        isinstance(q.model, Lif)
+        and not any(q.parameters[name].any() for name in ("bias", "leak") if name in q.parameters)
+        and bool((q.parameters["threshold"] >= 0).all())
+    )
 
 
 def _bundle(network: Network, core: CoreConfig, delays: list[int], first: dict[str, int]) -> list[Bundle]:
@@ -390,7 +419,7 @@ def _bundle_weights(
         post = network.projections[number].post
         column = first[post.label] - bundle.start * core.lanes
         weights[:, column : column + post.size] += quantised.weights[number]
-    limit = (1 << (core.weight_bits - 1)) - 1
+    limit = (1 << ((TYPE_WEIGHT_BITS if core.typed else core.weight_bits) - 1)) - 1
     if np.abs(weights).max(initial=0) > limit:
         raise CapacityError(
             f"several projections from {bundle.source.label} with the same delay add up to weights beyond {limit}; "
@@ -424,6 +453,7 @@ def _fill(
     network: Network, quantised: QuantisedNetwork, core: CoreConfig, places: _Places, levels: dict[str, int]
 ) -> dict[str, WordArray]:
     """Contents of all memories."""
+    types = _AxonTypes(core) if core.typed else None
     weights = np.zeros((core.words, core.lanes), np.int64)
     # A row that ends before it starts is empty.
     base, start, last = np.zeros(core.axons, np.int64), np.ones(core.axons, np.int64), np.zeros(core.axons, np.int64)
@@ -434,9 +464,11 @@ def _fill(
             axon = bundle.axon + k
             length = row_last - row_start + 1
             base[axon], start[axon], last[axon] = word, bundle.start + row_start, bundle.start + row_last
-            weights[word : word + length] = rows[k, row_start * core.lanes : (row_last + 1) * core.lanes].reshape(
-                length, core.lanes
-            )
+            row = rows[k, row_start * core.lanes : (row_last + 1) * core.lanes]
+            if types is not None:
+                types.assign(axon, row, (bundle.start + row_start) * core.lanes)
+                row = (row != 0).astype(np.int64)
+            weights[word : word + length] = row.reshape(length, core.lanes)
             word += length
             if not bundle.source.is_input:
                 neuron = places.first[bundle.source.label] + int(bundle.used[k])
@@ -456,14 +488,20 @@ def _fill(
         entry += len(entries)
     contents = {
         "weights": {"weight": weights[:, 0] if core.lanes == 1 else weights},
-        "rows": {"base": base, "start": start, "last": last},
+        "rows": {"base": base, "start": start, "last": last} | ({} if types is None else {"type": types.of_axon}),
         "route_index": {"first": route_first, "count": route_count},
         "routes": {"kind": route_table[:, 0], "delay": route_table[:, 1], "target": route_table[:, 2]},
         "control": {"last": _last_neurons(core, places, levels)},
-        **_neuron_contents(quantised, core, places),
     }
+    if types is not None:
+        by_type = types.weights.reshape(-1, core.lanes)
+        contents["type_weights"] = {"weight": by_type[:, 0] if core.lanes == 1 else by_type}
+        if core.stochastic_synapses:
+            contents["type_weights"]["stochastic"] = np.zeros_like(contents["type_weights"]["weight"])
+    if core.random:
+        contents["seed"] = {"seed": np.zeros(1, np.int64)}
     table = regions(core)
-    return {name: table[name].layout.pack(values) for name, values in contents.items()}
+    return {name: table[name].layout.pack(values) for name, values in contents.items()} | _neuron_words(core, places.parameters)
 
 
 def _last_neurons(core: CoreConfig, places: _Places, levels: dict[str, int]) -> IntArray:
@@ -476,45 +514,112 @@ def _last_neurons(core: CoreConfig, places: _Places, levels: dict[str, int]) -> 
     return np.array(result, np.int64)
 
 
-def _neuron_contents(quantised: QuantisedNetwork, core: CoreConfig, places: _Places) -> dict[str, dict[str, IntArray]]:
-    """Parameters; unused neurons have zeros, so they never fire."""
-    size = ceil_div(core.neurons, core.group) * core.group
-    names = ("retention", "reset_mode", "threshold", "reset", "refractory", "bias")
-    columns = {name: np.zeros(size, np.int64) for name in names}
-    for population in places.order:
+class _AxonTypes:
+    """Gives every axon a type, so that a neuron sees one weight on all axons of a type."""
+
+    def __init__(self, core: CoreConfig) -> None:
+        self.of_axon = np.zeros(core.axons, np.int64)
+        #: Weight of each neuron for each type, 0 while it is free.
+        self.weights = np.zeros((AXON_TYPES, core.neuron_slots), np.int64)
+
+    def assign(self, axon: int, row: IntArray, first: int) -> None:
+        """Find the first type that suits a row of weights, which begins at neuron ``first``."""
+        reached = np.flatnonzero(row) + first
+        wanted = row[reached - first]
+        for number, weights in enumerate(self.weights):
+            if ((weights[reached] == wanted) | (weights[reached] == 0)).all():
+                weights[reached] = wanted
+                self.of_axon[axon] = number
+                return
+        raise CapacityError(
+            f"axon {axon} needs weights that none of the {AXON_TYPES} axon types has left for its neurons: with one bit per synapse a "
+            f"neuron has at most {AXON_TYPES} different weights; choose a geometry with weight_bits 2 or more"
+        )
+
+
+def _parameters(quantised: QuantisedNetwork, core: CoreConfig, order: list[Population], first: dict[str, int]) -> _Parameters:
+    """Parameters of all neurons; unused ones have zeros, with which no neuron of ours fires."""
+    size = max(core.neurons, max(first[p.label] + p.size for p in order))
+    size = ceil_div(size, max(core.group, core.pipelines)) * max(core.group, core.pipelines)
+    model_of = np.zeros(size, np.int64)
+    used = np.zeros(size, np.bool_)
+    values = [{name: np.zeros(size, np.int64) for name in model.parameter_names()} for model in core.models]
+    for population in order:
         q = quantised.neurons[population.label]
-        begin = places.first[population.label]
+        begin = first[population.label]
         # A population fills its last group with copies of its last neuron's parameters; they must agree within a group anyway.
         end = ceil_div(begin + population.size, core.group) * core.group
-        values = {
-            "retention": q.retention,
-            "reset_mode": np.full(population.size, Reset.RELATIVE if q.relative else Reset.ABSOLUTE),
-            "threshold": q.threshold,
-            "reset": q.reset,
-            "refractory": q.refractory,
-        }
-        for name, array in values.items():
-            columns[name][begin:end] = np.concatenate([array, np.full(end - begin - population.size, array[-1])])
-        columns["bias"][begin : begin + population.size] = q.bias
-    shared = {}
-    for name in names[:-1]:
-        groups = columns[name].reshape(-1, core.group)
+        number = core.models.index(q.model)
+        model_of[begin : ceil_div(begin + population.size, max(core.group, core.pipelines)) * max(core.group, core.pipelines)] = (
+            number
+        )
+        used[begin : begin + population.size] = True
+        own = {field.name for field in q.model.own_fields()}
+        for name, array in q.parameters.items():
+            values[number][name][begin : begin + population.size] = array
+            if name not in own:
+                values[number][name][begin + population.size : end] = array[-1]
+    set_of, sets = np.arange(size) // core.group, 0
+    if core.sets is not None:
+        set_of, sets = _number_sets(core, model_of, used, values)
+    return _Parameters(model_of, set_of, values, sets)
+
+
+def _number_sets(core: CoreConfig, model_of: IntArray, used: BoolArray, values: list[dict[str, IntArray]]) -> tuple[IntArray, int]:
+    """Neurons with equal parameters share a set; the set of each neuron, and how many there are."""
+    set_of = np.zeros(len(model_of), np.int64)
+    sets = 0
+    for number, model in enumerate(core.models):
+        names = [field.name for field in (*model.parameter_fields(), *model.firing_fields())]
+        chosen = np.flatnonzero(used & (model_of == number))
+        if len(chosen):
+            table = np.stack([values[number][name][chosen] for name in names], axis=1)
+            _, inverse = np.unique(table, axis=0, return_inverse=True)
+            inverse = inverse.reshape(-1)
+            set_of[chosen] = sets + inverse
+            sets += int(inverse.max()) + 1
+            # The rest of a row, which must follow the same model, uses the set of its neighbours.
+            for position in np.flatnonzero(~used & (model_of == number)):
+                neighbours = chosen[chosen < position]
+                set_of[position] = set_of[neighbours[-1]] if len(neighbours) else sets - 1
+    return set_of, sets
+
+
+def _neuron_words(core: CoreConfig, parameters: _Parameters) -> dict[str, WordArray]:
+    """Words of the memories of neurons and sets."""
+    table = regions(core)
+    result = {}
+    members = np.arange(len(parameters.set_of))
+    # A neuron that stands for its set: the last one that uses it, which overwrites the others.
+    of_set = np.zeros(core.parameter_sets, np.int64)
+    of_set[parameters.set_of[: core.neurons]] = members[: core.neurons]
+    for name, region in table.items():
+        if not region.variants or not region.in_image:
+            continue
+        chosen = members[: core.neurons] if name == "own" else of_set
+        fields = []
+        for model, columns in zip(core.models, parameters.values, strict=True):
+            layout = model.words().get(name)
+            names = [] if layout is None else [field.name for field in layout.fields]
+            if name != "own" and core.sets is None:
+                _check_groups(core, parameters, names, columns)
+            fields.append({field: columns[field][chosen] for field in names} if names else None)
+        result[name] = pack_neurons(region, fields, parameters.model_of[chosen])
+    if core.kinds:
+        kinds = {"model": parameters.model_of[: core.neurons], "set": parameters.set_of[: core.neurons]}
+        layout = table["kinds"].layout
+        result["kinds"] = layout.pack({field.name: kinds[field.name] for field in layout.fields})
+    return result
+
+
+def _check_groups(core: CoreConfig, parameters: _Parameters, names: list[str], columns: dict[str, IntArray]) -> None:
+    for name in names:
+        groups = columns[name][: ceil_div(core.neurons, core.group) * core.group].reshape(-1, core.group)
         if (groups != groups[:, :1]).any():
             raise CapacityError(
                 f"neurons that share a parameter set differ in their {name}; the geometry has {core.group} neurons per set: "
                 "choose group=1, or populations with equal parameters"
             )
-        shared[name] = groups[:, 0]
-    leak = {"retention": shared["retention"]}
-    if core.relative_reset:
-        leak["reset_mode"] = shared["reset_mode"]
-    firing = {"threshold": shared["threshold"], "reset": shared["reset"]}
-    if core.refractory_bits:
-        firing["refractory"] = shared["refractory"]
-    contents = {"leak": leak, "firing": firing}
-    if core.bias_bits:
-        contents["bias"] = {"bias": columns["bias"][: core.neurons]}
-    return contents
 
 
 # Report ---------------------------------------------------------------------------------------------------------------
@@ -541,12 +646,16 @@ def _activity(
         raise InputError(f"samples have shape {list(array.shape)}; the network needs [samples, ticks, {columns}]")
     if not np.isin(array, (0, 1)).all():
         raise InputError("samples hold values other than 0 and 1; encode analog values first (spikeloom.encode)")
+    others = [p.label for p in network.populations if p.neurons is not None and not isinstance(p.neurons, Neurons)]
+    if others:
+        warnings.append(f"no comparison with real numbers: {', '.join(others)} have neurons of another model than lif")
+        return []
     spikes = array.astype(np.bool_)
     saturated: dict[str, int] = {}
     real, integer = evaluate(network, spikes), evaluate(timed, spikes, quantised, saturated)
     table: list[dict[str, object]] = []
     for population in network.populations:
-        if population.neurons is None:
+        if not isinstance(population.neurons, Neurons):
             continue
         before, after = int(real[population.label].sum()), int(integer[population.label].sum())
         equal = float((real[population.label] == integer[population.label]).mean())
@@ -554,10 +663,15 @@ def _activity(
         table.append({"population": population.label, "real": before, "integer": after, "equal": equal, "saturated": cut})
         if cut:
             warnings.append(
-                f"population {population.label}: potentials left their {quantised.config.state_bits} bits {cut} times on the given samples; "
+                f"population {population.label}: potentials left their {_state_bits(quantised.config)} bits {cut} times on the given samples; "
                 "choose a geometry with more state_bits or fewer fraction_bits"
             )
         if after == 0 and np.isfinite(population.neurons.threshold).any():
             was = "though it fires in real numbers" if before else "in real numbers too"
             warnings.append(f"population {population.label} never fires on the given samples, {was}")
     return table
+
+
+def _state_bits(core: CoreConfig) -> int:
+    model = core.model("lif")
+    return model.state_bits if isinstance(model, Lif) else 0

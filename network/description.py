@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, SupportsIndex
+from typing import Any, Literal, Protocol, SupportsIndex, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from spikeloom.arch.errors import NetworkError
+from spikeloom.arch.layout import IntArray
+from spikeloom.arch.neuron import NeuronModel
 
 FloatArray = npt.NDArray[np.float64]
 ResetMode = Literal["value", "subtract"]
@@ -25,8 +27,10 @@ ResetMode = Literal["value", "subtract"]
 class Neurons:
     """Leaky integrate-and-fire neurons in per-step form, whatever they were described by.
 
-    Each step: ``v = retention v + bias + input``; if ``v > threshold``: spike, and ``v = reset`` or ``v = v - reset``; then ``refractory``
-    steps in which v stays and input is lost. All arrays have the shape ``[size]``, potentials one unit of choice.
+    Each step: ``v = retention v + bias + input``; if ``v > threshold + a``: spike, and ``v = reset`` or ``v = v - reset``; then
+    ``refractory`` steps in which v stays and input is lost. With a synaptic current ``i = current_retention i + input`` drives v instead of
+    the input. The adaptation ``a`` of the threshold is 0 without; otherwise ``a = adaptation_retention a``, plus ``adaptation_step`` after a
+    spike. All arrays have the shape ``[size]``, potentials one unit of choice.
 
     Parameters
     ----------
@@ -41,6 +45,10 @@ class Neurons:
     reset_mode : "value" or "subtract"
     refractory : int array
         Steps.
+    current_retention : float array or None
+        0 to 1; None: no synaptic current.
+    adaptation_retention, adaptation_step : float array or None
+        0 to 1, and 0 or more; None: the threshold does not adapt.
     """
 
     retention: FloatArray
@@ -49,22 +57,32 @@ class Neurons:
     reset: FloatArray
     reset_mode: ResetMode
     refractory: npt.NDArray[np.int64]
+    current_retention: FloatArray | None = None
+    adaptation_retention: FloatArray | None = None
+    adaptation_step: FloatArray | None = None
 
     def __post_init__(self) -> None:
         size = len(self.retention)
-        for name in ("retention", "bias", "threshold", "reset", "refractory"):
+        if (self.adaptation_retention is None) != (self.adaptation_step is None):
+            raise NetworkError("adaptation_retention and adaptation_step belong together; give both or none")
+        optional = [n for n in ("current_retention", "adaptation_retention", "adaptation_step") if getattr(self, n) is not None]
+        for name in ("retention", "bias", "threshold", "reset", "refractory", *optional):
             values = getattr(self, name)
             if values.shape != (size,):
                 raise NetworkError(f"{name} has shape {list(values.shape)}; the population has {size} neurons")
             finite = np.isfinite(values) if name != "threshold" else ~np.isnan(values)
             if not finite.all():
                 raise NetworkError(f"{name} of neuron {int(np.argmin(finite))} is {values[np.argmin(finite)]}")
-        wrong = (self.retention < 0) | (self.retention > 1)
-        if wrong.any():
-            raise NetworkError(
-                f"retention of neuron {int(np.argmax(wrong))} is {self.retention[wrong][0]:.6g}; it must be 0 to 1 "
-                "(a time step longer than the time constant cannot be computed; choose a smaller dt)"
-            )
+        for name in ("retention", "current_retention", "adaptation_retention"):
+            values = getattr(self, name)
+            wrong = np.zeros(size, np.bool_) if values is None else (values < 0) | (values > 1)
+            if wrong.any():
+                raise NetworkError(
+                    f"{name} of neuron {int(np.argmax(wrong))} is {values[wrong][0]:.6g}; it must be 0 to 1 "
+                    "(a time step longer than the time constant cannot be computed; choose a smaller dt)"
+                )
+        if self.adaptation_step is not None and (self.adaptation_step < 0).any():
+            raise NetworkError(f"an adaptation_step of {self.adaptation_step.min():g}; it must be 0 or more (nearest: 0)")
         if (self.threshold == -np.inf).any():
             raise NetworkError(
                 f"threshold of neuron {int(np.argmin(self.threshold))} is -inf; only inf (never fires) may be infinite"
@@ -79,10 +97,93 @@ class Neurons:
 
 
 class Cell(Protocol):
-    """A cell type: anything that says what its neurons do in one step."""
+    """A cell type of leaky integrate-and-fire neurons: anything that says what its neurons do in one step."""
 
     def neurons(self, size: int, dt: float) -> Neurons:
         """Per-step form of ``size`` neurons for a step of ``dt`` ms."""
+
+
+@runtime_checkable
+class ModelCell(Protocol):
+    """A cell type of any model: anything that can say the model's integers."""
+
+    @property
+    def model_name(self) -> str:
+        """Name of the neuron model."""
+
+    def integers(self, model: Any, size: int, dt: float) -> dict[str, IntArray]:
+        """All parameter fields of the model, int64 arrays ``[size]``, for a tick of ``dt`` ms.
+
+        Raises
+        ------
+        NetworkError or ConfigError
+            If a parameter cannot be represented; the message names the field, the value, the legal range and the nearest value.
+        """
+
+    def unit(self, model: Any, dt: float) -> float | FloatArray:
+        """Real value of a weight of 1: a number, or an array ``[size]``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FixedCell:
+    """Neurons of any model, given in the integers of the core. Weights onto them are integers too: their unit is 1.
+
+    Parameters
+    ----------
+    model_name : str
+        Name of the model.
+    parameters : dict of int or int array ``[size]``
+        Every parameter field of the core's model, no other.
+    """
+
+    model_name: str
+    parameters: Mapping[str, npt.ArrayLike]
+
+    def integers(self, model: NeuronModel, size: int, dt: float) -> dict[str, IntArray]:
+        """See :class:`ModelCell`."""
+        fields = model.parameter_names()
+        different = set(fields) ^ set(self.parameters)
+        if different:
+            raise NetworkError(
+                f"missing or unknown parameters of a {model.NAME} neuron: {', '.join(sorted(different))}; this core's model has "
+                f"{', '.join(fields)}"
+            )
+        result = {}
+        for name, field_ in fields.items():
+            values = np.asarray(self.parameters[name])
+            if values.dtype.kind not in "iub" or values.shape not in ((), (size,)):
+                raise NetworkError(
+                    f"{name} must be an integer or {size} integers, not {values.dtype} of shape {list(values.shape)}"
+                )
+            wrong = (values < field_.low) | (values > field_.high)
+            if wrong.any():
+                value = int(np.atleast_1d(values)[np.argmax(wrong)])
+                raise NetworkError(
+                    f"{name} is {value}; it must be {field_.low} to {field_.high} (nearest: {min(max(value, field_.low), field_.high)})"
+                )
+            result[name] = np.broadcast_to(values, size).astype(np.int64)
+        return result
+
+    def unit(self, model: NeuronModel, dt: float) -> float:
+        """See :class:`ModelCell`."""
+        return 1.0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ModelNeurons:
+    """Neurons of a model other than the leaky integrate-and-fire neuron, or of one in integers.
+
+    Parameters
+    ----------
+    cell : ModelCell
+    size : int
+    dt : float
+        Tick (ms).
+    """
+
+    cell: ModelCell
+    size: int
+    dt: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,14 +242,14 @@ class Population:
         Name, unique in its network.
     size : int
         Neurons or lines.
-    neurons : Neurons or None
+    neurons : Neurons, ModelNeurons or None
     note : str
         How the per-step form was found, for tables.
     """
 
     label: str
     size: int
-    neurons: Neurons | None
+    neurons: Neurons | ModelNeurons | None
     note: str = ""
 
     @property
@@ -219,9 +320,11 @@ class Network:
         """Add input lines."""
         return self._add(Population(label, _count(size, label), None))
 
-    def population(self, size: int, cell: Cell | Neurons, label: str, note: str = "") -> Population:
+    def population(self, size: int, cell: Cell | ModelCell | Neurons, label: str, note: str = "") -> Population:
         """Add neurons of a cell type, or in per-step form."""
         size = _count(size, label)
+        if isinstance(cell, ModelCell):
+            return self._add(Population(label, size, ModelNeurons(cell, size, self.dt), note))
         neurons = cell if isinstance(cell, Neurons) else cell.neurons(size, self.dt)
         if len(neurons.retention) != size:
             raise NetworkError(f"{label} has {size} neurons, but the parameters of {len(neurons.retention)}")

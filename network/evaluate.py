@@ -10,9 +10,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from spikeloom.arch.config import RETENTION_FRACTION
 from spikeloom.arch.errors import NetworkError
-from spikeloom.network.description import FloatArray, Network, Population
+from spikeloom.arch.lif import RETENTION_FRACTION, Lif, Reset
+from spikeloom.network.description import FloatArray, Network, Neurons, Population
 from spikeloom.network.quantise import QuantisedNetwork
 
 BoolArray = npt.NDArray[np.bool_]
@@ -111,31 +111,44 @@ def _stepper(
 ) -> Callable[[FloatArray], BoolArray]:
     """A function that takes the sums of one step and gives its spikes."""
     neurons = population.neurons
-    assert neurons is not None
-    potential = np.zeros((samples, population.size))
-    held_for = np.zeros((samples, population.size))
-    integrate: _Integrate
-    if quantised is None:
-        threshold, reset, subtract, refractory = (
-            neurons.threshold,
-            neurons.reset,
-            neurons.reset_mode == "subtract",
-            neurons.refractory,
+    if not isinstance(neurons, Neurons):
+        raise NetworkError(
+            f"population {population.label!r} has neurons of another model than lif, which cannot be evaluated in one step"
         )
+    shape = (samples, population.size)
+    potential, held_for, current, adaptation = np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    integrate: _Integrate
+    threshold, reset = neurons.threshold, neurons.reset
+    fade, step_up = neurons.adaptation_retention, neurons.adaptation_step
+    ceiling = np.inf
+    if quantised is None:
+        subtract, refractory = neurons.reset_mode == "subtract", neurons.refractory
 
         def integrate(v: FloatArray, total: FloatArray) -> FloatArray:
+            if neurons.current_retention is not None:
+                current[:] = total = neurons.current_retention * current + total
             return neurons.retention * v + neurons.bias + total
 
     else:
-        q = quantised.neurons[population.label]
-        config = quantised.config
-        subtract, refractory = q.relative, q.refractory
-        threshold, reset = q.threshold.astype(np.float64), q.reset.astype(np.float64) * (-1 if q.relative else 1)
-        low, high = -float(1 << (config.state_bits - 1)), float((1 << (config.state_bits - 1)) - 1)
+        q = quantised.neurons[population.label].parameters
+        model = quantised.neurons[population.label].model
+        assert isinstance(model, Lif)
+        one = 1 << RETENTION_FRACTION
+        subtract = bool((q["reset_mode"] == Reset.RELATIVE).all()) if "reset_mode" in q else False
+        refractory = q.get("refractory", np.zeros(population.size, np.int64))
+        threshold, reset = q["threshold"].astype(np.float64), q["reset"].astype(np.float64) * (-1 if subtract else 1)
+        low, high = -float(1 << (model.state_bits - 1)), float((1 << (model.state_bits - 1)) - 1)
+        half = float(1 << (model.current_bits - 1)) if model.current_bits else 0.0
+        if model.adaptation_bits:
+            fade, step_up = q["adaptation_retention"] / one, q["adaptation_step"].astype(np.float64)
+            ceiling = float((1 << model.adaptation_bits) - 1)
 
         def integrate(v: FloatArray, total: FloatArray) -> FloatArray:
-            decayed = np.trunc(v * q.retention / (1 << RETENTION_FRACTION))
-            exact = decayed + total * (1 << config.fraction_bits) + q.bias
+            drive = total * (1 << model.fraction_bits)
+            if model.current_bits:
+                exact = np.trunc(current * q["current_retention"] / one) + drive
+                current[:] = drive = (exact + half) % (2 * half) - half if model.current_wraps else np.clip(exact, -half, half - 1)
+            exact = np.trunc(v * q.get("retention", one) / one) + drive + q.get("bias", 0)
             if saturated is not None:
                 beyond = int(((exact < low) | (exact > high)).sum())
                 saturated[population.label] = saturated.get(population.label, 0) + beyond
@@ -144,10 +157,13 @@ def _stepper(
     def step(total: FloatArray) -> BoolArray:
         held = held_for > 0
         integrated = integrate(potential, total)
-        fired: BoolArray = (integrated > threshold) & ~held
+        fired: BoolArray = (integrated > threshold + adaptation) & ~held
         after = integrated - reset if subtract else np.broadcast_to(reset, integrated.shape)
         potential[:] = np.where(held, potential, np.where(fired, after, integrated))
         held_for[:] = np.where(fired, refractory, np.maximum(held_for - 1, 0))
+        if fade is not None and step_up is not None:
+            faded = fade * adaptation if quantised is None else np.trunc(fade * adaptation)
+            adaptation[:] = np.minimum(faded + np.where(fired, step_up, 0), ceiling)
         return fired
 
     return step

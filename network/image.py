@@ -26,7 +26,7 @@ from spikeloom.arch.errors import ImageError
 from spikeloom.arch.image import LoadableImage, PopulationMap, PortMap
 
 MAGIC = b"SPKLOOM\0"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 VERSION_BYTES = 2
 DIGEST_BYTES = 32
 HEADER_BYTES = len(MAGIC) + VERSION_BYTES + DIGEST_BYTES

@@ -7,10 +7,12 @@ from typing import Literal
 
 import numpy as np
 
-from spikeloom.arch.config import RETENTION_FRACTION, CoreConfig
-from spikeloom.arch.errors import CapacityError, ConfigError
+from spikeloom.arch.config import TYPE_WEIGHT_BITS, CoreConfig
+from spikeloom.arch.errors import CapacityError, ConfigError, NetworkError
 from spikeloom.arch.layout import IntArray
-from spikeloom.network.description import FloatArray, Network, Neurons, Population
+from spikeloom.arch.lif import RETENTION_FRACTION, Lif, Reset
+from spikeloom.arch.neuron import NeuronModel
+from spikeloom.network.description import FloatArray, ModelNeurons, Network, Neurons, Population
 
 Scale = Literal["neuron", "layer"]
 MIN_WEIGHT_BITS, MAX_WEIGHT_BITS = 2, 16
@@ -18,28 +20,20 @@ MIN_WEIGHT_BITS, MAX_WEIGHT_BITS = 2, 16
 
 @dataclass(frozen=True, slots=True)
 class QuantisedNeurons:
-    """Integers of a population, arrays of shape ``[size]``.
+    """Integers of a population.
 
     Parameters
     ----------
-    retention : int64 array
-        Decay in units of 2**-12.
-    threshold, reset, bias : int64 arrays
-        In units of the potential. ``reset`` is the new potential, or is added to the potential if ``relative``.
-    relative : bool
-        Whether the reset is relative.
-    refractory : int64 array
-        Steps.
-    unit : float array
+    model : NeuronModel
+        Model of the core that the neurons follow.
+    parameters : dict of int64 array ``[size]``
+        Every parameter field of the model.
+    unit : float array ``[size]``
         Real value of one unit of the weight.
     """
 
-    retention: IntArray
-    threshold: IntArray
-    reset: IntArray
-    bias: IntArray
-    relative: bool
-    refractory: IntArray
+    model: NeuronModel
+    parameters: dict[str, IntArray]
     unit: FloatArray
 
 
@@ -120,46 +114,89 @@ def quantise(network: Network, config: CoreConfig, *, weight_bits: int | None = 
     CapacityError
         If the network needs a feature that the core was generated without.
     """
-    bits = config.weight_bits if weight_bits is None else weight_bits
-    if not MIN_WEIGHT_BITS <= bits <= config.weight_bits:
-        raise ConfigError(f"weight_bits is {bits}; it must be {MIN_WEIGHT_BITS} to the core's {config.weight_bits}")
+    widest = TYPE_WEIGHT_BITS if config.typed else config.weight_bits
+    bits = widest if weight_bits is None else weight_bits
+    if not MIN_WEIGHT_BITS <= bits <= widest:
+        raise ConfigError(f"weight_bits is {bits}; it must be {MIN_WEIGHT_BITS} to the core's {widest}")
     if scale not in ("neuron", "layer"):
         raise ConfigError(f"scale is {scale!r}; it must be 'neuron' or 'layer'")
-    if config.group > 1 and scale == "neuron":
+    if (config.group > 1 or config.sets is not None) and scale == "neuron":
         scale = "layer"
     neurons: dict[str, QuantisedNeurons] = {}
     weights: dict[int, IntArray] = {}
     reports = []
+    limit = (1 << (bits - 1)) - 1
     for population in network.populations:
         if population.neurons is None:
             continue
         incoming = [i for i, projection in enumerate(network.projections) if projection.post is population]
         matrices = [network.projections[i].weights for i in incoming]
-        limit = (1 << (bits - 1)) - 1
-        unit, coarser = _unit(population.neurons, matrices, config, limit, scale)
+        coarser, retention_error, threshold, cut = 1.0, 0.0, 0, 0
+        if isinstance(population.neurons, ModelNeurons):
+            quantised = _model_neurons(population, population.neurons, config)
+        else:
+            model = _model(population, "lif", config)
+            assert isinstance(model, Lif)
+            unit, coarser = _unit(population.neurons, matrices, model, limit, scale)
+            quantised, cut = _neurons(population, population.neurons, unit, model)
+            retention_error = _retention_error(population.neurons, quantised)
+            finite = np.isfinite(population.neurons.threshold)
+            threshold = int(quantised.parameters["threshold"][finite].max()) if finite.any() else 0
+        neurons[population.label] = quantised
+        unit = quantised.unit
         integers = [np.clip(np.rint(m / unit), -limit, limit).astype(np.int64) for m in matrices]
         saturated = sum(int((np.abs(np.rint(m / unit)) > limit).sum()) for m in matrices)
-        quantised, cut = _neurons(population, population.neurons, unit, config)
-        neurons[population.label] = quantised
         weights.update(zip(incoming, integers, strict=True))
         stacked = np.concatenate([m.reshape(-1) for m in matrices]) if matrices else np.zeros(1)
         kept = np.concatenate([(q * unit).reshape(-1) for q in integers]) if integers else np.zeros(1)
         power = float(np.sqrt(np.mean(stacked**2)))
-        finite = np.isfinite(population.neurons.threshold)
         reports.append(
             LayerReport(
                 population=population.label,
                 weight_error=float(np.sqrt(np.mean((stacked - kept) ** 2))) / power if power else 0.0,
                 saturated=saturated + cut,
-                retention_error=float(np.abs(quantised.retention / (1 << RETENTION_FRACTION) - population.neurons.retention).max()),
-                largest_threshold=int(quantised.threshold[finite].max()) if finite.any() else 0,
+                retention_error=retention_error,
+                largest_threshold=threshold,
                 coarser=coarser,
             )
         )
     return QuantisedNetwork(network, config, neurons, [weights[i] for i in range(len(network.projections))], reports)
 
 
-def _unit(neurons: Neurons, matrices: list[FloatArray], config: CoreConfig, limit: int, scale: Scale) -> tuple[FloatArray, float]:
+def _model(population: Population, name: str, config: CoreConfig) -> NeuronModel:
+    """The core's model of that name."""
+    model = config.model(name)
+    if model is None:
+        has = ", ".join(model.NAME for model in config.models)
+        raise CapacityError(
+            f"population {population.label!r} has {name} neurons; the core was generated with {has} only: "
+            f"add the model {name} to its models, or choose another geometry"
+        )
+    return model
+
+
+def _model_neurons(population: Population, neurons: ModelNeurons, config: CoreConfig) -> QuantisedNeurons:
+    model = _model(population, neurons.cell.model_name, config)
+    try:
+        parameters = neurons.cell.integers(model, neurons.size, neurons.dt)
+        model.check(parameters)
+        unit = np.broadcast_to(np.asarray(neurons.cell.unit(model, neurons.dt), np.float64), neurons.size)
+    except (NetworkError, ConfigError) as error:
+        raise type(error)(f"population {population.label!r}: {error}") from None
+    return QuantisedNeurons(model, parameters, unit)
+
+
+def _retention_error(neurons: Neurons, quantised: QuantisedNeurons) -> float:
+    """Largest change of a decay."""
+    errors = [0.0]
+    for name in ("retention", "current_retention", "adaptation_retention"):
+        real = getattr(neurons, name)
+        if real is not None and name in quantised.parameters:
+            errors.append(float(np.abs(quantised.parameters[name] / (1 << RETENTION_FRACTION) - real).max()))
+    return max(errors)
+
+
+def _unit(neurons: Neurons, matrices: list[FloatArray], model: Lif, limit: int, scale: Scale) -> tuple[FloatArray, float]:
     """Real value of a weight of 1 for each neuron, and the factor by which it had to grow."""
     size = len(neurons.retention)
     largest = np.max([np.abs(m).max(axis=0, initial=0.0) for m in matrices], axis=0) if matrices else np.zeros(size)
@@ -169,56 +206,79 @@ def _unit(neurons: Neurons, matrices: list[FloatArray], config: CoreConfig, limi
     unit = largest / limit
     if scale == "layer":
         unit = np.full(size, 2.0 ** np.ceil(np.log2(unit.max())))
-    steps = float(1 << config.fraction_bits)
-    room = float((1 << (config.state_bits - 1)) - 2)
+    steps = float(1 << model.fraction_bits)
+    room = float((1 << (model.state_bits - 1)) - 2)
     needed = np.maximum(finite, np.abs(neurons.reset)) * steps / room
-    if config.bias_bits:
-        needed = np.maximum(needed, np.abs(neurons.bias) * steps / ((1 << (config.bias_bits - 1)) - 1))
+    if model.bias_bits:
+        needed = np.maximum(needed, np.abs(neurons.bias) * steps / ((1 << (model.bias_bits - 1)) - 1))
+    if model.adaptation_bits and neurons.adaptation_step is not None:
+        # Room for several spikes' worth of adaptation.
+        needed = np.maximum(needed, 4 * neurons.adaptation_step * steps / ((1 << model.adaptation_bits) - 1))
     factor = np.maximum(needed / unit, 1.0)
     if scale == "layer":
         factor = np.full(size, 2.0 ** np.ceil(np.log2(factor.max())))
     return unit * factor, float(factor.max())
 
 
-def _neurons(population: Population, neurons: Neurons, unit: FloatArray, config: CoreConfig) -> tuple[QuantisedNeurons, int]:
+def _neurons(population: Population, neurons: Neurons, unit: FloatArray, model: Lif) -> tuple[QuantisedNeurons, int]:
     """Integers of a population, and how many values were cut."""
-    name = population.label
-    steps = (1 << config.fraction_bits) / unit
-    top = (1 << (config.state_bits - 1)) - 1
-    if neurons.reset_mode == "subtract" and not config.relative_reset:
+    name, size = population.label, population.size
+    steps = (1 << model.fraction_bits) / unit
+    top = (1 << (model.state_bits - 1)) - 1
+    subtract = neurons.reset_mode == "subtract"
+    if subtract and model.resets == "absolute":
         raise CapacityError(
             f"population {name!r} resets by subtraction, which this geometry was generated without; "
-            "choose relative_reset=True, or reset='nir' at import"
+            "choose resets='relative', or reset='nir' at import"
         )
-    longest = (1 << config.refractory_bits) - 1
+    longest = (1 << model.refractory_bits) - 1
     if neurons.refractory.max() > longest:
         raise CapacityError(
             f"population {name!r} has a refractory period of {int(neurons.refractory.max())} steps; the geometry's limit is {longest}; "
             "raise refractory_bits or the time step"
         )
-    if neurons.bias.any() and not config.bias_bits:
-        raise CapacityError(
-            f"population {name!r} has a constant input (a bias or a v_leak), which this geometry was generated without; raise bias_bits"
-        )
-    subtract = neurons.reset_mode == "subtract"
-    finite = np.isfinite(neurons.threshold)
-    threshold = np.where(finite, _floor(np.where(finite, neurons.threshold, 0) * steps), top)
-    reset = np.rint(neurons.reset * steps) * (-1 if subtract else 1)
-    bias = np.rint(neurons.bias * steps)
-    bias_top = (1 << (config.bias_bits - 1)) - 1 if config.bias_bits else 0
-    cut = int((np.abs(reset) > top).sum() + (np.abs(bias) > bias_top).sum())
-    return (
-        QuantisedNeurons(
-            retention=np.rint(neurons.retention * (1 << RETENTION_FRACTION)).astype(np.int64),
-            threshold=np.clip(threshold, -top - 1, top).astype(np.int64),
-            reset=np.clip(reset, -top - 1, top).astype(np.int64),
-            bias=np.clip(bias, -bias_top, bias_top).astype(np.int64),
-            relative=subtract,
-            refractory=neurons.refractory,
-            unit=unit,
+    for needed, present, what, remedy in (
+        (neurons.bias.any(), model.bias_bits, "a constant input (a bias or a v_leak)", "raise bias_bits"),
+        (neurons.current_retention is not None, model.current_bits, "a synaptic current", "give current_bits, for example 24"),
+        (
+            neurons.adaptation_step is not None,
+            model.adaptation_bits,
+            "an adaptive threshold",
+            "give adaptation_bits, for example 24",
         ),
-        cut,
-    )
+        ((neurons.retention != 1).any(), model.decay, "an exponential leak", "choose decay=True"),
+    ):
+        if needed and not present:
+            raise CapacityError(f"population {name!r} has {what}, which this geometry was generated without; {remedy}")
+    finite = np.isfinite(neurons.threshold)
+    parameters = {
+        "threshold": np.where(finite, _floor(np.where(finite, neurons.threshold, 0) * steps), top),
+        "reset": np.rint(neurons.reset * steps) * (-1 if subtract else 1),
+        "reset_mode": np.full(size, Reset.RELATIVE if subtract else Reset.ABSOLUTE),
+        "refractory": neurons.refractory,
+        "bias": np.rint(neurons.bias * steps),
+        "retention": np.rint(neurons.retention * (1 << RETENTION_FRACTION)),
+    }
+    if model.current_bits:
+        # Without a current of its own a neuron passes its input on at once.
+        retention = np.zeros(size) if neurons.current_retention is None else neurons.current_retention
+        parameters["current_retention"] = np.rint(retention * (1 << RETENTION_FRACTION))
+    if model.adaptation_bits and neurons.adaptation_step is not None and neurons.adaptation_retention is not None:
+        parameters["adaptation_retention"] = np.rint(neurons.adaptation_retention * (1 << RETENTION_FRACTION))
+        parameters["adaptation_step"] = np.rint(neurons.adaptation_step * steps)
+    if model.negative_threshold:
+        # Out of reach.
+        parameters["negative_threshold"] = np.full(size, -top - 1)
+    cut = 0
+    result = {}
+    for field in model.parameter_names().values():
+        values = parameters.get(field.name, np.zeros(size))
+        # The range of a bias is kept symmetric.
+        low = -field.high if field.name == "bias" else field.low
+        fitting = np.clip(values, low, field.high)
+        cut += int((fitting != values).sum())
+        result[field.name] = fitting.astype(np.int64)
+    return QuantisedNeurons(model, result, unit), cut
 
 
 def _floor(values: FloatArray) -> FloatArray:

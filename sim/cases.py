@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikeloom.arch.config import DELAY_SLOTS, MAX_DELAY, RETENTION_FRACTION, ChipConfig, CoreConfig
+from spikeloom.arch.config import AXON_TYPES, DELAY_SLOTS, MAX_DELAY, TYPE_WEIGHT_BITS, ChipConfig, CoreConfig
 from spikeloom.arch.image import LoadableImage, PortMap
 from spikeloom.arch.layout import IntArray, WordArray
-from spikeloom.arch.memory_map import Destination, Reset, regions
+from spikeloom.arch.memory_map import Destination, pack_neurons, regions
 
 #: Shares of axons that get an event from outside each tick.
 ACTIVITIES = (0.0, 0.05, 0.3, 1.0)
@@ -75,11 +75,11 @@ def _random_events(config: CoreConfig, rng: np.random.Generator) -> Events:
 
 def _random_memory(config: CoreConfig, rng: np.random.Generator) -> tuple[dict[str, WordArray], int]:
     table = regions(config)
-    high = (1 << (config.weight_bits - 1)) - 1
-    top = (1 << (config.state_bits - 1)) - 1
+    weight_bits = TYPE_WEIGHT_BITS if config.typed else config.weight_bits
+    high = (1 << (weight_bits - 1)) - 1
     # Weights: ordinary, all extreme (the accumulator's bounds), or mostly excitatory.
     kind = rng.integers(0, 3)
-    shape = (config.words, config.lanes)
+    shape = (AXON_TYPES * config.neuron_words if config.typed else config.words, config.lanes)
     if kind == 0:
         weights = rng.integers(-high - 1, high, shape, endpoint=True)
     elif kind == 1:
@@ -96,32 +96,6 @@ def _random_memory(config: CoreConfig, rng: np.random.Generator) -> tuple[dict[s
     fits = length <= config.words
     empty = (rng.random(config.axons) < 0.1) | ~fits
     start, last, base = np.where(empty, 1, start), np.where(empty, 0, last), np.where(empty, 0, base)
-    sets = config.parameter_sets
-    # The drive of one active axon, in units of the potential, sets the scale of the thresholds.
-    scale = max(1, high << config.fraction_bits)
-    threshold = np.minimum((rng.exponential(rng.choice([1.0, 4.0, 30.0]), sets) * scale).astype(np.int64), top)
-    mode = rng.choice([Reset.ABSOLUTE, Reset.RELATIVE], sets) if config.relative_reset else np.full(sets, Reset.ABSOLUTE)
-    threshold = np.where((rng.random(sets) < 0.1) & (mode == Reset.ABSOLUTE), -(threshold // 8) - 1, threshold)
-    threshold = np.where(rng.random(sets) < 0.05, top, threshold)
-    reset = np.where(
-        mode == Reset.ABSOLUTE,
-        np.clip(rng.normal(0, scale, sets).astype(np.int64), -top - 1, top),
-        -np.where(rng.random(sets) < 0.7, threshold, rng.integers(0, top, sets)),
-    )
-    retention = rng.choice([0, 1, 2048, 3900, 4095, 1 << RETENTION_FRACTION], sets)
-    retention = np.where(rng.random(sets) < 0.5, rng.integers(0, 1 << RETENTION_FRACTION, sets, endpoint=True), retention)
-    firing = {"threshold": threshold, "reset": reset}
-    if config.refractory_bits:
-        longest = (1 << config.refractory_bits) - 1
-        firing["refractory"] = np.where(rng.random(sets) < 0.5, 0, rng.integers(0, min(longest, 5), sets, endpoint=True))
-    leak = {"retention": retention}
-    if config.relative_reset:
-        leak["reset_mode"] = mode
-    own = {}
-    if config.bias_bits:
-        largest = (1 << (config.bias_bits - 1)) - 1
-        bias = np.clip(rng.normal(0, scale, config.neurons), -largest - 1, largest).astype(np.int64)
-        own["bias"] = np.where(rng.random(config.neurons) < 0.5, 0, bias)
     # Destinations: lists of any length, some shared, some empty.
     outputs = int(rng.integers(1, config.neurons, endpoint=True))
     longest = (1 << table["route_index"].layout.fields[1].bits) - 1
@@ -140,12 +114,55 @@ def _random_memory(config: CoreConfig, rng: np.random.Generator) -> tuple[dict[s
     contents = {
         "weights": {"weight": weights[:, 0] if config.lanes == 1 else weights},
         "rows": {"base": base, "start": start, "last": last},
-        "leak": leak,
-        "firing": firing,
         "route_index": {"first": first, "count": count},
         "routes": {"kind": kind_of, "delay": delay, "target": target},
         "control": {"last": updated * config.pipelines - 1},
     }
-    if config.bias_bits:
-        contents["bias"] = own
-    return {name: table[name].layout.pack(values) for name, values in contents.items()}, outputs
+    if config.typed:
+        bits = rng.random((config.words, config.lanes)) < rng.choice([0.1, 0.5, 1.0])
+        contents["type_weights"] = contents["weights"]
+        contents["weights"] = {"weight": bits[:, 0] if config.lanes == 1 else bits}
+        contents["rows"]["type"] = rng.integers(0, AXON_TYPES, config.axons)
+        if config.stochastic_synapses:
+            contents["type_weights"]["stochastic"] = rng.integers(0, 2, np.shape(contents["type_weights"]["weight"]))
+    if config.random:
+        contents["seed"] = {"seed": rng.integers(0, 1 << 32, 1)}
+    return {name: table[name].layout.pack(values) for name, values in contents.items()} | _random_neurons(
+        config, rng, high
+    ), outputs
+
+
+def _random_neurons(config: CoreConfig, rng: np.random.Generator, weight: int) -> dict[str, WordArray]:
+    """Models and parameters; sets are shared by neurons of one model only, as an image must."""
+    table = regions(config)
+    rows = config.neurons // config.pipelines
+    # Runs of rows with one model, some of them short.
+    model_of_row = np.repeat(rng.integers(0, len(config.models), rows), rng.integers(1, 6, rows))[:rows]
+    model_of = np.repeat(model_of_row, config.pipelines)
+    if config.sets is None:
+        # A group may only hold neurons of one model.
+        align = max(config.group, config.pipelines)
+        model_of = np.repeat(model_of[::align], align)[: config.neurons]
+        set_of = np.arange(config.neurons) // config.group
+    else:
+        model_of_set = rng.integers(0, len(config.models), config.sets)
+        available = np.unique(model_of_set)
+        model_of = np.repeat(available[model_of_row % len(available)], config.pipelines)
+        set_of = np.array([rng.choice(np.flatnonzero(model_of_set == number)) for number in model_of])
+    model_of_sets = np.zeros(config.parameter_sets, np.int64)
+    model_of_sets[set_of] = model_of
+    of_sets = [model.sample(rng, config.parameter_sets, weight) for model in config.models]
+    of_neurons = [model.sample(rng, config.neurons, weight) for model in config.models]
+    result: dict[str, WordArray] = {}
+    for name in ("parameters", "firing", "own"):
+        if name in table:
+            sampled, owners = (of_neurons, model_of) if name == "own" else (of_sets, model_of_sets)
+            fields = [
+                None if layout is None else {field.name: values[field.name] for field in layout.fields}
+                for layout, values in zip(table[name].variants, sampled, strict=True)
+            ]
+            result[name] = pack_neurons(table[name], fields, owners)
+    if config.kinds:
+        kinds = {"model": model_of, "set": set_of}
+        result["kinds"] = table["kinds"].layout.pack({field.name: kinds[field.name] for field in table["kinds"].layout.fields})
+    return result

@@ -16,7 +16,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
 from spikeloom.arch.config import CoreConfig
-from spikeloom.arch.memory_map import CORE_ADDRESS_BITS, COUNTER_NAMES, Region, regions
+from spikeloom.arch.memory_map import CORE_ADDRESS_BITS, COUNTER_NAMES, Region, regions, state_of_neurons
 from spikeloom.arch.registers import EVENT_AXON_BITS, Status
 from spikeloom.golden.core import Core
 from spikeloom.sim.cases import Case, random_case
@@ -163,11 +163,9 @@ async def run_case(driver: CoreDriver, config: CoreConfig, case: Case, compare_e
             golden.inject(np.array([axon]), np.ones((1, 1), bool), delay)
         mismatch = compare_outputs(number, numbers[fired[0]], driver.outputs)
         if mismatch is None and (number % compare_every == 0 or number == len(case.ticks) - 1):
-            state = table["state"].layout.unpack(await driver.read(table["state"]))
             pending = table["delays"].layout.unpack(await driver.read(table["delays"]))["pending"]
             got = {
-                "membrane": state["membrane"],
-                "refractory": state.get("refractory", np.zeros(config.neurons, np.int64)),
+                **state_of_neurons(config, await driver.read(table["state"]), memory.get("kinds")),
                 "delays": delays_from_words(config, pending),
             }
             mismatch = first_difference(number, expected_state(golden), got)
@@ -189,7 +187,7 @@ async def run_case(driver: CoreDriver, config: CoreConfig, case: Case, compare_e
 async def lockstep(dut: Any) -> None:
     """All cases of the plan; writes one result per case."""
     plan = json.loads(Path(os.environ["SPIKELOOM_PLAN"]).read_text())
-    config = CoreConfig(**plan["config"])
+    config = CoreConfig.from_dict(plan["config"])
     results = []
     Clock(dut.clk, 10, unit="ns").start()
     driver = CoreDriver(dut, np.random.default_rng(0), 0.0)

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from spikeloom.arch.config import MAX_LEVELS, ChipConfig, CoreConfig
+from spikeloom.arch.lif import Lif
 from spikeloom.arch.registers import EVENT_AXON_BITS, Address
 from spikeloom.golden.core import Core
 from spikeloom.hdl.fabric import ECP5, GENERIC, ICE40, ICE40_ULTRAPLUS, Fabric
@@ -51,13 +52,17 @@ def random_geometry(rng: np.random.Generator) -> tuple[CoreConfig, Fabric]:
         pipelines=pipelines,
         group=1 << int(rng.integers(0, 4)),
         weight_words=int(rng.integers(1, 1 + axons * -(-neurons // lanes))),
-        state_bits=state_bits,
-        fraction_bits=int(rng.integers(0, min(8, max(1, state_bits - bits)))),
-        refractory_bits=int(rng.integers(0, min(7, 33 - state_bits))),
-        bias_bits=int(rng.integers(0, min(state_bits, 20) + 1)),
-        relative_reset=bool(rng.integers(0, 2)),
         levels=int(rng.integers(1, MAX_LEVELS + 1)),
         destinations=int(rng.integers(1, 3 * neurons + 1)),
+        models=(
+            Lif(
+                state_bits=state_bits,
+                fraction_bits=int(rng.integers(0, min(8, max(1, state_bits - bits)))),
+                refractory_bits=int(rng.integers(0, min(7, 33 - state_bits))),
+                bias_bits=int(rng.integers(0, min(state_bits, 20) + 1)),
+                resets="relative" if bool(rng.integers(0, 2)) else "absolute",
+            ),
+        ),
     )
     depth = int(rng.choice([0, 8, 64])) if fabric is ECP5 else 0
     return config, dataclasses.replace(fabric, poison_collisions=True, block_ram_depth=depth)

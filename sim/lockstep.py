@@ -37,11 +37,10 @@ def expected_state(golden: Core, sample: int = 0) -> dict[str, IntArray]:
     Returns
     -------
     dict
-        ``membrane`` and ``refractory`` ``[neurons]``, ``delays`` ``[16, axons]`` (bits pending in each slot).
+        State fields of the models ``[neurons]``, ``delays`` ``[16, axons]`` (bits pending in each slot).
     """
     return {
-        "membrane": golden.membrane[sample],
-        "refractory": golden.refractory[sample],
+        **{name: values[sample] for name, values in golden.state.items()},
         "delays": golden.scheduler.pending[:, sample].astype(np.int64),
     }
 

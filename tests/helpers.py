@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.image import LoadableImage, PopulationMap, PortMap
 from spikeloom.arch.layout import WordArray
+from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import regions
 
 #: Contents of memories: region name to field name to values.
@@ -24,23 +25,7 @@ def core_configs(draw: st.DrawFn, max_axons: int = 80, max_neurons: int = 80) ->
     lanes = draw(st.sampled_from([1, 2, 4, 8, 16, 32, 64]))
     pipelines = draw(st.sampled_from([p for p in (1, 2, 4, 8, 16) if p <= lanes]))
     state_bits = draw(st.integers(8, 28))
-    config = CoreConfig(
-        axons=draw(st.integers(1, max_axons)),
-        neurons=draw(st.integers(1, max_neurons // pipelines)) * pipelines,
-        weight_bits=draw(st.sampled_from([2, 4, 8, 16])),
-        lanes=lanes,
-        pipelines=pipelines,
-        group=draw(st.sampled_from([1, 2, 4, 16, 128])),
-        weight_words=draw(st.none() | st.integers(1, 300)),
-        state_bits=state_bits,
-        fraction_bits=draw(st.integers(0, 12)),
-        refractory_bits=draw(st.integers(0, min(8, 32 - state_bits))),
-        bias_bits=draw(st.integers(0, state_bits)),
-        relative_reset=draw(st.booleans()),
-        levels=draw(st.integers(1, 16)),
-        destinations=draw(st.none() | st.integers(1, 300)),
-        counters=draw(st.booleans()),
-    )
+    config = CoreConfig(axons=draw(st.integers(1, max_axons)), neurons=draw(st.integers(1, max_neurons // pipelines)) * pipelines, weight_bits=draw(st.sampled_from([2, 4, 8, 16])), lanes=lanes, pipelines=pipelines, group=draw(st.sampled_from([1, 2, 4, 16, 128])), weight_words=draw(st.none() | st.integers(1, 300)), levels=draw(st.integers(1, 16)), destinations=draw(st.none() | st.integers(1, 300)), counters=draw(st.booleans()), models=(Lif(state_bits=state_bits, fraction_bits=draw(st.integers(0, 12)), refractory_bits=draw(st.integers(0, min(8, 32 - state_bits))), bias_bits=draw(st.integers(0, state_bits)), resets="relative" if draw(st.booleans()) else "absolute"),))
     return config
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 
 from spikeloom.arch import registers
 from spikeloom.arch.config import ChipConfig, CoreConfig
+from spikeloom.arch.lif import Lif
 from spikeloom.arch.registers import REGISTERS, Access, Address, Status, constants
 from tests.helpers import core_configs
 
@@ -75,10 +76,7 @@ def test_geometry_registers_can_be_taken_apart_again(config: CoreConfig) -> None
 
 def test_largest_geometry_fits_its_registers() -> None:
     _check_constants(
-        CoreConfig(
-            axons=8192, neurons=8192, weight_bits=16, lanes=64, pipelines=16, group=8192, weight_words=2**15, state_bits=28,
-            fraction_bits=12, refractory_bits=4, bias_bits=28, destinations=2**15,
-        )
+        CoreConfig(axons=8192, neurons=8192, weight_bits=16, lanes=64, pipelines=16, group=8192, weight_words=2**15, destinations=2**15, models=(Lif(state_bits=28, fraction_bits=12, refractory_bits=4, bias_bits=28),))
     )  # fmt: skip
 
 

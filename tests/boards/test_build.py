@@ -13,6 +13,7 @@ import pytest
 import spikeloom
 from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.errors import ConfigError, ToolError
+from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import regions
 from spikeloom.boards import build
 from spikeloom.boards.targets import TARGETS, target
@@ -21,7 +22,7 @@ from spikeloom.sim.compiled import MODELS
 from spikeloom.sim.toolchain import simulation_environment
 
 SMALL = ChipConfig(
-    core=CoreConfig(axons=32, neurons=16, weight_bits=8, lanes=8, state_bits=16, fraction_bits=4, levels=1, counters=False)
+    core=CoreConfig(axons=32, neurons=16, weight_bits=8, lanes=8, levels=1, counters=False, models=(Lif(state_bits=16, fraction_bits=4),))
 )
 
 

@@ -24,18 +24,7 @@ Destinations = Sequence[tuple[int, int, int]]
 TO_AXON, TO_OUTPUT = (Destination.AXON, 2, 1), (Destination.OUTPUT, 0, 1)
 
 SMALL = CoreConfig(axons=40, neurons=64, lanes=8, levels=2)
-NARROW = CoreConfig(
-    axons=33,
-    neurons=48,
-    lanes=16,
-    pipelines=4,
-    levels=1,
-    state_bits=14,
-    fraction_bits=2,
-    bias_bits=0,
-    refractory_bits=0,
-    destinations=64,
-)
+NARROW = CoreConfig(axons=33, neurons=48, lanes=16, pipelines=4, levels=1, destinations=64, models=(Lif(state_bits=14, fraction_bits=2, bias_bits=0, refractory_bits=0),))
 DEEP = CoreConfig(axons=100, neurons=80, lanes=4, levels=2, destinations=256)
 #: Its accumulators have an output register, and its weight memory is read in parts.
 SLOW = Fabric(name="slow", slow_block_ram=True, block_ram_depth=512)

@@ -147,10 +147,7 @@ def _corner_or_any(rng: np.random.Generator, low: int, high: int, size: int) -> 
 )
 def test_step_is_that_of_a_scalar_loop(seed: int, state_bits: int, fraction_bits: int, refractory_bits: int, sum_bits: int) -> None:
     neurons, samples, ticks = 6, 2, 12
-    config = CoreConfig(
-        axons=8, neurons=neurons, state_bits=state_bits, fraction_bits=fraction_bits,
-        refractory_bits=min(refractory_bits, 32 - state_bits), bias_bits=state_bits,
-    )  # fmt: skip
+    config = CoreConfig(axons=8, neurons=neurons, models=(Lif(state_bits=state_bits, fraction_bits=fraction_bits, refractory_bits=min(refractory_bits, 32 - state_bits), bias_bits=state_bits),))  # fmt: skip
     rng = np.random.default_rng(seed)
     half = 2 ** (state_bits - 1)
     parameters = LifParameters(
@@ -247,7 +244,7 @@ def test_integer_neuron_fires_in_the_steps_of_the_real_one(tau: float, neurons: 
     volts_per_weight = threshold / 16384
     rng = np.random.default_rng(seed)
     weights = rng.integers(-2000, 8000, (steps, neurons)) * (rng.random((steps, neurons)) < 0.4)
-    config = CoreConfig(axons=8, neurons=neurons, weight_bits=16, state_bits=28, fraction_bits=12, refractory_bits=4, bias_bits=0)
+    config = CoreConfig(axons=8, neurons=neurons, weight_bits=16, models=(Lif(state_bits=28, fraction_bits=12, refractory_bits=4, bias_bits=0),))
     parameters = _parameters(neurons, retention=round(ONE * (1 - step / tau)), threshold=16384 << 12)
     real = _float_spikes(tau, step, threshold, weights * np.float64(volts_per_weight))
     assert min(map(len, real)) > 0.03 * steps

@@ -8,13 +8,14 @@ from amaranth.lib import data
 
 from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.layout import Field, WordLayout
+from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import regions
 from spikeloom.hdl.layouts import struct_of
 
 CONFIGS = {
     "default": CoreConfig(),
     "one lane": CoreConfig(axons=3, neurons=5, lanes=1, weight_bits=2),
-    "wide": CoreConfig(axons=700, neurons=96, lanes=64, weight_bits=8, state_bits=28, refractory_bits=4),
+    "wide": CoreConfig(axons=700, neurons=96, lanes=64, weight_bits=8, models=(Lif(state_bits=28, refractory_bits=4),)),
 }
 
 

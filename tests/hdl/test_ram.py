@@ -8,6 +8,7 @@ import pytest
 
 from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.errors import ConfigError
+from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import regions
 from spikeloom.arch.registers import Address
 from spikeloom.hdl.fabric import ECP5, GENERIC, ICE40_ULTRAPLUS, Fabric
@@ -198,10 +199,7 @@ def test_without_readback_the_bus_writes_but_reads_nothing() -> None:
 
 def test_weights_in_the_spram_model_read_back_as_written() -> None:
     # Four memories of 16 bits side by side; the last word, too.
-    config = CoreConfig(
-        axons=4, neurons=16, weight_bits=4, lanes=16, weight_words=SPRAM_DEPTH, state_bits=12, refractory_bits=0, bias_bits=0,
-        relative_reset=False, counters=False, levels=1,
-    )  # fmt: skip
+    config = CoreConfig(axons=4, neurons=16, weight_bits=4, lanes=16, weight_words=SPRAM_DEPTH, counters=False, levels=1, models=(Lif(state_bits=12, refractory_bits=0, bias_bits=0, resets="absolute"),))  # fmt: skip
     region = regions(config)["weights"]
     bus = RtlBus(ChipConfig(core=config), ICE40_ULTRAPLUS)
     while int(bus.read(Address.STATUS, 1)[0]) & 1:

@@ -10,6 +10,7 @@ import pytest
 from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.errors import ConfigError, ImageError, LinkError
 from spikeloom.arch.image import LoadableImage, PopulationMap
+from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import COUNTER_NAMES, regions
 from spikeloom.arch.registers import Address
 from spikeloom.host import bus as bus_module
@@ -33,8 +34,8 @@ def _random_spikes(*shape: int) -> npt.NDArray[np.bool_]:
 CONFIGS = [
     CoreConfig(axons=37, neurons=26, weight_bits=4, lanes=4),
     # A weight word of 8 slices, 3 delay words in 4, potential and refractory counter of 32 bits together.
-    CoreConfig(axons=48, neurons=33, weight_bits=8, lanes=32, state_bits=28, refractory_bits=4),
-    CoreConfig(axons=16, neurons=8, weight_bits=2, lanes=1, refractory_bits=0, bias_bits=0, relative_reset=False, levels=1),
+    CoreConfig(axons=48, neurons=33, weight_bits=8, lanes=32, models=(Lif(state_bits=28, refractory_bits=4),)),
+    CoreConfig(axons=16, neurons=8, weight_bits=2, lanes=1, levels=1, models=(Lif(refractory_bits=0, bias_bits=0, resets="absolute"),)),
 ]
 
 
@@ -79,7 +80,7 @@ def test_driver_waits_while_the_chip_is_busy(busy_for: int) -> None:
 
 def test_more_outputs_than_one_read_takes_are_all_seen() -> None:
     # 40 neurons fire in one tick: three reads of 16 words.
-    config = CoreConfig(axons=1, neurons=40, lanes=8, fraction_bits=0)
+    config = CoreConfig(axons=1, neurons=40, lanes=8, models=(Lif(fraction_bits=0),))
     image = random_case(config, 0).image
     contents = {name: regions(config)[name].layout.unpack(words) for name, words in image.memories[0].items()}
     contents["weights"]["weight"][:] = 1

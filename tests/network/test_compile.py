@@ -11,6 +11,7 @@ import pytest
 import spikeloom
 from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.errors import CapacityError, ConfigError, InputError, NetworkError
+from spikeloom.arch.lif import Lif
 from spikeloom.network.description import Network
 from spikeloom.network.evaluate import evaluate
 from spikeloom.network.image import Image
@@ -533,7 +534,7 @@ def test_samples_count_potentials_that_leave_their_width() -> None:
     readout = network.population(1, neurons, "readout")
     network.projection(source, readout, np.ones((1, 1)))
     network.output(readout)
-    core = CoreConfig(axons=4, neurons=4, weight_bits=2, lanes=1, state_bits=8, fraction_bits=0, bias_bits=8)
+    core = CoreConfig(axons=4, neurons=4, weight_bits=2, lanes=1, models=(Lif(state_bits=8, fraction_bits=0, bias_bits=8),))
     image = spikeloom.compile(network, config=ChipConfig(core=core), samples=np.ones((1, 140, 1), bool))
     # The potential is 127 after 127 steps; each of the 13 steps after that would make it 128.
     assert image.notes["activity"][0]["saturated"] == 13

@@ -159,9 +159,7 @@ def test_integers_are_those_of_the_golden_neuron(seed: int) -> None:
     """One layer against the golden model's neuron, in a potential so narrow that it saturates."""
     rng = np.random.default_rng(seed)
     size, ticks = 30, 40
-    config = CoreConfig(
-        axons=16, neurons=size + 2, weight_bits=8, state_bits=12, fraction_bits=int(rng.integers(0, 5)), bias_bits=10
-    )
+    config = CoreConfig(axons=16, neurons=size + 2, weight_bits=8, models=(Lif(state_bits=12, fraction_bits=int(rng.integers(0, 5)), bias_bits=10),))
     subtract = bool(seed % 2)
     threshold = rng.exponential(2.0, size)
     cell = neurons(

@@ -9,13 +9,14 @@ import pytest
 
 from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.errors import CapacityError, ConfigError
+from spikeloom.arch.lif import Lif
 from spikeloom.network.description import Network, Neurons
 from spikeloom.network.evaluate import evaluate
 from spikeloom.network.quantise import QuantisedNetwork, quantise
 from tests.network.cases import feedforward, neurons, random_network, random_spikes
 
 #: Room for all that a network may ask for.
-CORE = CoreConfig(axons=64, neurons=64, weight_bits=16, state_bits=28, refractory_bits=4, bias_bits=28)
+CORE = CoreConfig(axons=64, neurons=64, weight_bits=16, models=(Lif(state_bits=28, refractory_bits=4, bias_bits=28),))
 
 
 def core(bits: int) -> CoreConfig:
@@ -97,7 +98,7 @@ def test_the_reported_error_is_the_relative_root_mean_square() -> None:
 @pytest.mark.parametrize("scale", ["neuron", "layer"])
 def test_nothing_is_cut_whatever_the_network(scale: Any) -> None:
     """The unit grows until all fits, so that no value is ever cut; the report's count says so."""
-    tight = CoreConfig(axons=64, neurons=64, weight_bits=4, state_bits=10, bias_bits=6)
+    tight = CoreConfig(axons=64, neurons=64, weight_bits=4, models=(Lif(state_bits=10, bias_bits=6),))
     for seed in range(40):
         network = random_network(seed)
         found = quantise(network, tight, scale=scale)
@@ -180,7 +181,7 @@ def test_a_threshold_of_infinity_is_the_top_of_the_potential() -> None:
 @pytest.mark.parametrize("scale", ["neuron", "layer"])
 @pytest.mark.parametrize("what", ["threshold", "reset"])
 def test_the_unit_grows_until_threshold_and_reset_fit(what: str, scale: Any) -> None:
-    config = CoreConfig(weight_bits=8, state_bits=12, fraction_bits=4, bias_bits=12)
+    config = CoreConfig(weight_bits=8, models=(Lif(state_bits=12, fraction_bits=4, bias_bits=12),))
     # A weight of 1 is 127 units of 16 potential steps; 2046 steps are the room: 1.007.
     assert one([[1.0]], neurons(1, **{what: 1.0}), config).reports[0].coarser == 1.0
     found = one([[1.0, 1.0]], neurons(2, **{what: [-1.0, 100.0] if what == "reset" else [1.0, 100.0]}), config, scale=scale)
@@ -198,7 +199,7 @@ def test_the_unit_grows_until_threshold_and_reset_fit(what: str, scale: Any) -> 
 
 
 def test_the_unit_grows_until_the_bias_fits() -> None:
-    config = CoreConfig(weight_bits=8, state_bits=24, fraction_bits=4, bias_bits=8)
+    config = CoreConfig(weight_bits=8, models=(Lif(state_bits=24, fraction_bits=4, bias_bits=8),))
     found = one([[1.0]], neurons(1, bias=0.5), config)
     # 127 steps of bias are the room, and 0.5 takes 0.5 * 127 * 16 = 1016.
     assert found.reports[0].coarser == pytest.approx(1016 / 127)
