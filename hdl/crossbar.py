@@ -284,9 +284,7 @@ class Crossbar(wiring.Component):
         for lane, (synapse, weight) in enumerate(zip(synapses, weights, strict=True)):
             addend: Value = weight
             if units is not None:
-                sign = Mux(weight < 0, -1, (weight != 0))
-                unit = Mux(abs(weight) >= units[lane], sign, 0)
-                addend = Mux(self._elements(fetched.stochastic)[lane], unit, weight)
+                addend = Mux(self._elements(fetched.stochastic)[lane], _unit(m, weight, units[lane], f"distance{lane}"), weight)
             m.d.sync += chosen[lane].eq(Mux(synapse, addend, 0))
         return list(chosen)
 
@@ -385,6 +383,17 @@ class Crossbar(wiring.Component):
         busy = Signal(name="pipe_busy")
         m.d.comb += busy.eq(Cat(reading[read_stage + 1 :]).any() | (valid[1] if read_stage else 0))
         return busy
+
+
+def _unit(m: Module, weight: Value, number: Value, name: str) -> Value:
+    """Sign of the weight if its magnitude is at least the number, else 0."""
+    # The weight plus the number if it is negative, minus the number otherwise, with one carry chain: its lowest bits make the carry.
+    negative = weight < 0
+    distance = Signal(signed(TYPE_WEIGHT_BITS), name=name)
+    operand = Cat(~negative, number ^ ~negative.replicate(UNIT_BITS), ~negative)
+    m.d.comb += distance.eq((Cat(1, weight) + operand) >> 1)
+    hit = Mux(negative, distance <= 0, distance >= 0)
+    return Mux(hit, Mux(negative, -1, weight != 0), 0)
 
 
 def _powers(m: Module, element: Value, count: int, name: str) -> list[Signal]:

@@ -122,9 +122,7 @@ class IzhikevichPipeline(NeuronPipeline):
             m.d.sync += [self.new_state.eq(Const(0, len(self.new_state.as_value()))), self.spike.eq(0)]
         return m
 
-    def _substep(
-        self, m: Module, ring: Ring, multiply: _Multipliers, token: dict[str, Traveller], first: int
-    ) -> dict[str, Value]:
+    def _substep(self, m: Module, ring: Ring, multiply: _Multipliers, token: dict[str, Traveller], first: int) -> dict[str, Value]:
         """One sub-step from stage ``first`` on. Returns what leaves the last stage."""
         model = self.model
         bits = model.membrane_bits
@@ -139,7 +137,7 @@ class IzhikevichPipeline(NeuronPipeline):
             return token[name].at(first + stage)
 
         # Stage 0: first product; its addend W - (U >> G) + X.
-        square = multiply("square", first, token["membrane"], token["membrane"])
+        square = multiply(0, first, token["membrane"], token["membrane"])
         addend = register("addend", at("membrane", 0) - (at("recovery", 0) >> model.recovery_fraction) + at("drive", 0))
         # Stage 1: new potential, saturated.
         square_addend = (square >> (model.square_shift - 2 * model.dropped_bits)) + addend
@@ -149,14 +147,14 @@ class IzhikevichPipeline(NeuronPipeline):
         beyond = register("beyond", ~potential[-1] & potential[bits - 1 :].any())
         # Stages 2 and 3: firing; second product; its addend.
         fire = ring.travel(f"fire{first}", beyond | (membrane.at(first + 2) > at("threshold", 2)), first + 3)
-        coupled = multiply("coupled", first + 2, membrane, token["coupling"])
+        coupled = multiply(1, first, membrane, token["coupling"])
         pull = Mux(at("decay", 2), at("recovery", 2) >> (model.recovery_fraction - model.error_fraction), 0)
         error_addend = register("error_addend", at("offset", 2) - pull)
         # Stage 3: the error.
         error = ((coupled >> model.coupling_shift) + error_addend)[: model.error_bits].as_signed()
         error = ring.travel(f"error{first}", saturated(error, bits), first + 4)
         # Stages 4 to 6: third product; new recovery variable. One bit below the binary point rounds.
-        change = multiply("change", first + 4, error, token["rate"]) >> (model.rate_shift - 1)
+        change = multiply(2, first, error, token["rate"]) >> (model.rate_shift - 1)
         recovery_sum = Cat(Const(1, 1), at("recovery", 5)).as_signed() + change
         recovered = register("recovered", recovery_sum[1 : model.recovery_bits + 2].as_signed())
         recovered = register("recovered_clipped", saturated(recovered, model.recovery_bits))
@@ -184,9 +182,10 @@ class _Multipliers:
         self._m.d.sync += product.eq(self._operand(left) * self._operand(right))
         return product
 
-    def __call__(self, name: str, stage: int, left: Traveller, right: Traveller) -> Value:
-        """Product in the stage after ``stage``, in which the operands are in registers."""
-        return self._product(f"{name}_s{stage}", left.at(stage), right.at(stage))
+    def __call__(self, number: int, first: int, left: Traveller, right: Traveller) -> Value:
+        """Product ``number`` of the sub-step from stage ``first`` on, there in the stage after that of its operands."""
+        stage = first + OPERAND_STAGES[number]
+        return self._product(f"product{number}_s{first}", left.at(stage), right.at(stage))
 
     def finish(self) -> None:
         """All products have been asked for."""
@@ -208,8 +207,9 @@ class _SharedMultiplier(_Multipliers):
         self._chosen = [Signal(signed(self._bits), name=f"multiplier_{side}", reset_less=not self._late) for side in sides]
         self._shared = self._product("product", *self._chosen)
 
-    def __call__(self, name: str, stage: int, left: Traveller, right: Traveller) -> Value:
+    def __call__(self, number: int, first: int, left: Traveller, right: Traveller) -> Value:
         """As in the base class."""
+        stage = first + OPERAND_STAGES[number]
         if self._late:
             operands = (stage, left.at(stage), right.at(stage))
         else:

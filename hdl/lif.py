@@ -146,6 +146,11 @@ def _product_sum(m: Module, name: str, state: Timed, retention: Timed, operands:
     return _stage(m, f"{name}_total", whole.at(cycle - 1) + addend.at(cycle - 1) + carry.at(cycle - 1), cycle - 1)
 
 
+def _sum(a: Value, b: Value, carry: Value) -> Value:
+    """``a + b + carry`` of signed values in one carry chain: both get the carry as a bit below."""
+    return (Cat(carry, a).as_signed() + Cat(carry, b).as_signed())[1:].as_signed()
+
+
 def _saturated(m: Module, name: str, value: Value, bits: int) -> Value:
     """The nearest value of ``bits`` bits."""
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
@@ -250,7 +255,8 @@ class LifPipeline(NeuronPipeline):
             nothing = nothing | held.at(cycle)
         if model.stochastic_leak:
             amount = leak.at(RANDOM_LATENCY - 1)
-            size = _stage(m, "leak_size", Mux(amount[-1], -amount, amount), RANDOM_LATENCY - 1, model.leak_bits)
+            size = (amount ^ amount[-1].replicate(len(amount))) + amount[-1]
+            size = _stage(m, "leak_size", size, RANDOM_LATENCY - 1, model.leak_bits)
             taken = Timed(m, "leak_taken", size.at(RANDOM_LATENCY) >= self.random[:UNIT_BITS], RANDOM_LATENCY)
             stochastic = parameters["leak_stochastic"]
             amount = leak.at(cycle - 1)
@@ -258,12 +264,10 @@ class LifPipeline(NeuronPipeline):
             leak = _stage(m, "leak_or_sign", Mux(stochastic.at(cycle - 1), sign, amount), cycle - 1)
             nothing = nothing | (stochastic.at(cycle) & ~taken.at(cycle))
         amount = leak.at(cycle)
-        # The negative is the complement plus one; the one comes in as carry, by a bit below both.
+        # The negative is the complement plus one, which comes in as carry.
         addend = _stage(m, "leak_addend", Mux(nothing, 0, amount ^ negated.replicate(len(amount))), cycle, signed(len(amount)))
         carry = _stage(m, "leak_carry", negated & ~nothing, cycle)
-        summands = [Cat(carry.at(cycle + 1), part.at(cycle + 1)).as_signed() for part in (exact, addend)]
-        leaked = _stage(m, "leaked_and_carry", summands[0] + summands[1], cycle + 1)
-        return Timed(m, "leaked", leaked.at(cycle + 2)[1:].as_signed(), cycle + 2)
+        return _stage(m, "leaked", _sum(exact.at(cycle + 1), addend.at(cycle + 1), carry.at(cycle + 1)), cycle + 1)
 
     def _fire(
         self,
@@ -281,10 +285,15 @@ class LifPipeline(NeuronPipeline):
         # The memory holds the complement, -threshold - 1: the sum with it is not negative if the potential is above the threshold.
         limit, reset = firing["threshold"], firing["reset"]
         modes = None if model.resets == "absolute" else parameters["reset_mode"]
+        # Likewise the complement of the lower threshold.
         lower = firing.get("negative_threshold")
+        if lower is not None:
+            lower = Timed(m, "lower", ~lower.at(cycles.firing), cycles.firing)
         if model.adaptation_bits:
-            raised = limit.at(limit.cycle) - state["adaptation"].at(limit.cycle)
-            limit = _stage(m, "limit_adapted", raised, limit.cycle)
+            # The complement is made in front of a register, where it costs nothing; behind it, an iCE40 needs inverters.
+            complement = _stage(m, "adaptation_complement", ~state["adaptation"].at(limit.cycle - 1), limit.cycle - 1)
+            negative = Cat(complement.at(limit.cycle), 1).as_signed()
+            limit = _stage(m, "limit_adapted", _sum(limit.at(limit.cycle), negative, Const(1, 1)), limit.cycle)
         if model.threshold_noise_bits:
             prepare = cycle - 1
             number = self.random[NOISE_SHIFT : NOISE_SHIFT + model.threshold_noise_bits]
@@ -297,7 +306,7 @@ class LifPipeline(NeuronPipeline):
             if lower is not None:
                 saturates = firing["negative_saturates"].at(prepare)
                 less = noise & (~saturates).replicate(len(noise))
-                lower = _stage(m, "lower_less_noise", lower.at(prepare) - less, prepare)
+                lower = _stage(m, "lower_less_noise", lower.at(prepare) + less, prepare)
 
         value = potential.at(cycle)
         free = Const(1, 1) if held is None else ~held.at(cycle)
@@ -309,17 +318,24 @@ class LifPipeline(NeuronPipeline):
             target = (_stage(m, "base", base, cycle - 1).at(cycle) + target)[:bits].as_signed()
         changes = fire.at(cycle)
         if model.resets == "all":
-            changes = changes & (modes.at(cycle) != Reset.NONE)
+            # One bit from a register, so that the choice behind the comparison is a single LUT.
+            may_change = modes.at(cycle - 1) != Reset.NONE
+            if held is not None:
+                may_change = may_change & ~held.at(cycle - 1)
+            changes = above & _stage(m, "may_change", may_change, cycle - 1).at(cycle)
         after = Timed(m, "after", Mux(changes, target, value), cycle)
         if lower is None:
             return fire, after
 
         # Below the lower threshold. The difference serves both as comparison and as the potential after a relative reset.
         mode = Const(Reset.ABSOLUTE, 1) if modes is None else modes.at(cycle)
-        saturates = firing["negative_saturates"].at(cycle)
-        difference = value - lower.at(cycle)
-        mirrored = -firing["reset"].at(cycle)
-        floor = Mux(saturates, lower.at(cycle), Mux(mode == Reset.ABSOLUTE, mirrored, difference))[:bits].as_signed()
+        saturates = firing["negative_saturates"]
+        difference = _sum(value, lower.at(cycle), Const(1, 1))
+        early = saturates.at(cycles.firing)
+        constant = Mux(early, firing["negative_threshold"].at(cycles.firing), ~firing["reset"].at(cycles.firing)) + ~early
+        constant = Timed(m, "floor_constant", constant[:bits].as_signed(), cycles.firing).at(cycle)
+        saturates = saturates.at(cycle)
+        floor = Mux(saturates | (mode == Reset.ABSOLUTE), constant, difference[:bits].as_signed())
         low = difference[-1] & ~above & free
         if model.resets == "all":
             low = low & (saturates | (mode != Reset.NONE))

@@ -24,20 +24,23 @@ class Mixer(wiring.Component):
         ``mix(x)`` of the ``x`` that was there ``MIXER_LATENCY`` cycles ago.
     """
 
-    x: In(RANDOM_BITS)
-    number: Out(RANDOM_BITS)
+    def __init__(self) -> None:
+        super().__init__({"x": In(RANDOM_BITS), "number": Out(RANDOM_BITS)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        x = self.x
-        for step, (constant, shift) in enumerate(zip(MIX, MIX_SHIFTS, strict=True)):
-            mixed = Signal(RANDOM_BITS, name=f"mixed_{step + 1}", reset_less=True)
-            if step in (1, 5):
-                m.d.sync += mixed.eq((x ^ constant) ^ (x >> shift))
-            elif step == 3:
-                m.d.sync += mixed.eq((x + constant) ^ (x << shift))
-            else:
-                m.d.sync += mixed.eq(x + constant + (x << shift))
-            x = mixed
-        m.d.comb += self.number.eq(x)
+        values = [self.x, *(Signal(RANDOM_BITS, name=f"mixed_{step + 1}", reset_less=True) for step in range(len(MIX)))]
+        shifted = [x << shift for x, shift in zip(values, MIX_SHIFTS, strict=False)]
+        # Step 2 adds c to 33 x, which is 33 (x + c / 33), as 33 is odd: the constant is added behind the XOR of step 1, where a carry
+        # chain is free, and three summands become two.
+        early = MIX[2] * pow(1 + (1 << MIX_SHIFTS[2]), -1, 1 << RANDOM_BITS) % (1 << RANDOM_BITS)
+        m.d.sync += [
+            values[1].eq(values[0] + MIX[0] + shifted[0]),
+            values[2].eq((values[1] ^ MIX[1] ^ (values[1] >> MIX_SHIFTS[1])) + early),
+            values[3].eq(values[2] + shifted[2]),
+            values[4].eq((values[3] + MIX[3]) ^ shifted[3]),
+            values[5].eq(values[4] + MIX[4] + shifted[4]),
+            values[6].eq(values[5] ^ MIX[5] ^ (values[5] >> MIX_SHIFTS[5])),
+        ]
+        m.d.comb += self.number.eq(values[6])
         return m

@@ -42,7 +42,9 @@ def ring_length(stages: int, rounds: int, interval: int, used: Sequence[int] = (
         cycles = {(turn * length + stage) % interval for turn in range(rounds) for stage in used}
         if len(cycles) == rounds * len(used):
             return length
-    raise AssertionError(f"no ring for {stages} stages, {rounds} rounds, a neuron every {interval} cycles, shared stages {tuple(used)}")
+    raise AssertionError(
+        f"no ring for {stages} stages, {rounds} rounds, a neuron every {interval} cycles, shared stages {tuple(used)}"
+    )
 
 
 class Traveller:
@@ -72,7 +74,6 @@ class Traveller:
             first = self._stage + (len(self._values) - 1) * self._ring.spacing
             self._values.append(self._ring.register(f"{self._name}_s{first}", self._values[-1], first))
         return self._values[index]
-
 
     def before(self, stage: int) -> Value:
         """The value of the neuron that is one stage before this one, where it need not be there yet: it may still be computed."""

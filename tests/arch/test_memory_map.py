@@ -79,13 +79,13 @@ def test_feature_left_out_has_no_region(arguments: dict[str, Any], missing: str)
 
 
 def test_refractory_period_left_out_has_no_field() -> None:
-    table = regions(CoreConfig(, models=(Lif(refractory_bits=0),)))
+    table = regions(CoreConfig(models=(Lif(refractory_bits=0),)))
     assert [field.name for field in table["state"].layout.fields] == ["membrane"]
     assert [field.name for field in table["firing"].layout.fields] == ["threshold", "reset"]
 
 
 def test_relative_reset_left_out_has_no_field() -> None:
-    assert [field.name for field in regions(CoreConfig(, models=(Lif(resets="absolute"),)))["leak"].layout.fields] == ["retention"]
+    assert [field.name for field in regions(CoreConfig(models=(Lif(resets="absolute"),)))["leak"].layout.fields] == ["retention"]
 
 
 @pytest.mark.parametrize(
