@@ -13,9 +13,9 @@ from typing import Any
 
 from spikeloom import __version__
 from spikeloom.arch.config import ChipConfig
-from spikeloom.arch.layout import BUS_WORD_BITS
 from spikeloom.arch.errors import ConfigError, ToolError
 from spikeloom.arch.image import LoadableImage
+from spikeloom.arch.layout import BUS_WORD_BITS
 from spikeloom.arch.memory_map import regions
 from spikeloom.boards.flow import SYNTHESIS, Report, read_report, run, tool, tool_versions
 from spikeloom.boards.targets import BoardTop, Target

@@ -26,14 +26,24 @@ from amaranth.hdl import Shape
 from amaranth.lib import data, stream, wiring
 from reading import code, constants, doc, entry, hexadecimal, members, section, table
 
+from spikeloom.arch import adex as arch_adex
 from spikeloom.arch import config as arch_config
 from spikeloom.arch import errors, frame, memory_map, registers
+from spikeloom.arch import izhikevich as arch_izhikevich
+from spikeloom.arch import layout as arch_layout
+from spikeloom.arch import lif as arch_lif
+from spikeloom.arch import neuron as arch_neuron
+from spikeloom.arch import random as arch_random
 from spikeloom.arch.boards import BOARDS, BoardGeometry
+from spikeloom.arch.adex import AdEx
 from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.frame import Operation, Request, seal
 from spikeloom.arch.image import LoadableImage
+from spikeloom.arch.izhikevich import Izhikevich
 from spikeloom.arch.layout import Field, WordLayout
-from spikeloom.arch.memory_map import COUNTER_NAMES, Destination, Region, RegionId, Reset, regions
+from spikeloom.arch.lif import Lif, Reset
+from spikeloom.arch.memory_map import COUNTER_NAMES, Destination, Region, RegionId, regions
+from spikeloom.arch.neuron import NeuronModel
 from spikeloom.arch.registers import REGISTERS, Address, Status
 from spikeloom.boards import build as boards_build
 from spikeloom.boards import clocking
@@ -44,6 +54,7 @@ from spikeloom.hdl import chip as hdl_chip
 from spikeloom.hdl import emitter as hdl_emitter
 from spikeloom.hdl import lif as hdl_lif
 from spikeloom.hdl import link as hdl_link
+from spikeloom.hdl import neuron as hdl_neuron
 from spikeloom.hdl import ram as hdl_ram
 from spikeloom.hdl import uart as hdl_uart
 from spikeloom.hdl.chip import Chip
@@ -53,8 +64,8 @@ from spikeloom.hdl.crossbar import Crossbar
 from spikeloom.hdl.emitter import Emitter
 from spikeloom.hdl.extractor import Extractor
 from spikeloom.hdl.fabric import FABRICS, GENERIC, Fabric
-from spikeloom.hdl.lif import Lif
 from spikeloom.hdl.link import Link
+from spikeloom.hdl.neuron import NeuronPipeline, pipeline_class
 from spikeloom.hdl.ram import BankedRam, BusPort, Ram, bus_port
 from spikeloom.hdl.scheduler import Scheduler
 from spikeloom.hdl.slip import SlipDecoder, SlipEncoder
@@ -128,11 +139,10 @@ def components() -> dict[str, str]:
         "extractor": Extractor(index_bits=max(1, scheduler.word_bits), width=arch_config.DELAY_WORD_BITS),
         "crossbar": crossbar,
         "update": Update(config=CORE, fabric=GENERIC, sum_latency=crossbar.sum_latency),
-        "lif": Lif(config=CORE),
         "emitter": Emitter(config=CORE, fabric=GENERIC),
         "counters": Counters(spike_bits=arch_config.bits_for(CORE.pipelines + 1)),
         "ram": Ram(width=CORE.weight_word_bits, depth=CORE.words, fabric=GENERIC),
-        "banked-ram": BankedRam(width=memory_map.state_layout(CORE).bits, depth=CORE.neurons, writable=True, fabric=GENERIC),
+        "banked-ram": BankedRam(width=regions(CORE)["state"].layout.bits, depth=CORE.neurons, writable=True, fabric=GENERIC),
         "chip": Chip(config=EXAMPLE),
         "link": Link(),
         "slip-decoder": SlipDecoder(),
@@ -144,6 +154,10 @@ def components() -> dict[str, str]:
     result = {
         name: ports(type(block), block.signature, COUNTER_NAMES if name == "counters" else None) for name, block in blocks.items()
     }
+    # The ports of every pipeline are those of the base class, with the words of the model.
+    for model in (*CORE.models, Izhikevich(), AdEx()):
+        pipeline = pipeline_class(model)(model=model, sum_bits=CORE.sum_bits)
+        result[model.NAME] = ports(NeuronPipeline, pipeline.signature)
     result["bus-port"] = ports(BusPort, bus_port(CORE.words, CORE.weight_word_bits))
     return result
 
@@ -217,21 +231,22 @@ def latency_table() -> str:
     """What the cycle formulas need, per board geometry."""
     rows = []
     for board, bits, core, fabric in geometries():
-        crossbar, lif = Crossbar(config=core, fabric=fabric), Lif(config=core)
+        crossbar = Crossbar(config=core, fabric=fabric)
+        timing = pipeline_class(core.models[0]).timing_of(core.models[0])
         rows.append(
             (
                 f"{board.name}, {bits} bits",
                 core.delay_words,
                 core.neurons // core.pipelines,
-                lif.firing_latency,
-                lif.latency,
+                timing.firing,
+                timing.latency,
                 crossbar.sum_latency,
                 4 if crossbar._late_sums else 3,
                 int(crossbar._weight_banks > 1),
                 empty_tick(core),
             )
         )
-    head = ("geometry", "D", "R", "lif.firing_latency", "L = lif.latency", "crossbar.sum_latency", "H", "M", "empty tick, cycles")
+    head = ("geometry", "D", "R", "firing", "L = latency", "crossbar.sum_latency", "H", "M", "empty tick, cycles")
     return table(head, rows)
 
 
@@ -280,10 +295,25 @@ def _type(field: Field) -> str:
     return f"{field.count} x {kind}" if field.count > 1 else kind + (", stored inverted" if field.inverted else "")
 
 
-def layout_table(region: Region) -> str:
+def layout_table(region: Region, note: str = EXAMPLE_NOTE) -> str:
     """Word of one region."""
-    maker = getattr(memory_map, f"{region.layout.name}_layout")
-    return f"{doc(maker)}\n{EXAMPLE_NOTE}\n\n" + table(("bits", "field", "type", "range"), field_rows(region.layout))
+    if region.variants:
+        meaning = f"{region.meaning[0].upper()}{region.meaning[1:]}. Its fields are those of the neuron model, here {CORE.models[0].NAME}."
+    else:
+        meaning = doc(getattr(memory_map, f"{region.layout.name}_layout"))
+    return f"{meaning}\n{note}\n\n" + table(("bits", "field", "type", "range"), field_rows(region.layout))
+
+
+def model_words(model: NeuronModel) -> str:
+    """Words of a neuron model."""
+    makers = {
+        "parameters": model.parameter_fields, "firing": model.firing_fields, "own": model.own_fields, "state": model.state_fields
+    }  # fmt: skip
+    parts = []
+    for name, layout in model.words().items():
+        meaning = doc(getattr(type(model), makers[name].__name__))
+        parts.append(f"Word `{name}`: {meaning}\n\n" + table(("bits", "field", "type", "range"), field_rows(layout)))
+    return "\n\n".join(parts)
 
 
 def all_layouts() -> str:
@@ -479,8 +509,8 @@ def generators() -> dict[str, Callable[[], str]]:
         "chip-parameters": lambda: parameters(ChipConfig),
         "derived-sizes": derived_sizes,
         "geometry-constants": lambda: constant_table(
-            (arch_config, ("DELAY_SLOTS", "DELAY_BITS", "MAX_DELAY", "RETENTION_FRACTION", "RETENTION_BITS", "MAX_LEVELS")),
-            (arch_config, ("DELAY_WORD_BITS", "BUS_WORD_BITS")),
+            (arch_config, ("DELAY_SLOTS", "DELAY_BITS", "MAX_DELAY", "MAX_LEVELS", "DELAY_WORD_BITS", "AXON_TYPES", "TYPE_WEIGHT_BITS")),
+            (arch_layout, ("BUS_WORD_BITS",)),
         ),
         "boards": board_table,
         "fabrics": fabric_table,
@@ -532,7 +562,21 @@ def generators() -> dict[str, Callable[[], str]]:
         "commands": command_table,
         "chip-constants": lambda: constant_table((hdl_chip, ("OUTPUT_QUEUE_DEPTH", "RUN_BITS", "ENTRY_BITS"))),
         "emitter-constants": lambda: constant_table((hdl_emitter, ("BLOCK",))),
-        "lif-constants": lambda: constant_table((hdl_lif, ("SINGLE_PRODUCT_BITS", "SUM_LATENCY"))),
+        "lif-constants": lambda: constant_table(
+            (arch_lif, ("RETENTION_FRACTION", "RETENTION_BITS", "NOISE_SHIFT")), (hdl_lif, ("SINGLE_PRODUCT_BITS",))
+        ),
+        "lif-parameters": lambda: parameters(Lif),
+        "izhikevich-parameters": lambda: parameters(Izhikevich),
+        "adex-parameters": lambda: parameters(AdEx),
+        "lif-words": lambda: model_words(CORE.models[0]),
+        "izhikevich-words": lambda: model_words(Izhikevich()),
+        "adex-words": lambda: model_words(AdEx()),
+        "neuron-constants": lambda: constant_table(
+            (arch_neuron, ("RANDOM_BITS", "MAX_MODELS")), (hdl_neuron, ("SUM_LATENCY", "RANDOM_LATENCY"))
+        ),
+        "random-constants": lambda: constant_table(
+            (arch_random, ("KEY_STEP", "ROW_INDEX", "FIELD_POLYNOMIAL", "FIELD_BITS", "UNIT_BITS"))
+        ),
         "ram-constants": lambda: constant_table((hdl_ram, ("SPRAM_DEPTH", "SPRAM_WIDTH"))),
         "uart-constants": lambda: constant_table((hdl_uart, ("FRAME_BITS", "MIN_DIVISOR"))),
         "driver-constants": lambda: constant_table((host_bus, ("OUTPUT_CHUNK", "POLL_LIMIT")), (host_bus_chip, ("IDLE_POLLS",))),
@@ -540,6 +584,14 @@ def generators() -> dict[str, Callable[[], str]]:
     for name, region in regions(CORE).items():
         if name != "counters":
             result[f"layout-{name}"] = partial(layout_table, region)
+    # Regions that the example has not.
+    typed = CoreConfig(weight_bits=1, stochastic_synapses=True)
+    mixed = CoreConfig(models=(Lif(), Izhikevich()), sets=16)
+    for name, core, what in (
+        ("type_weights", typed, f"{typed.lanes} lanes, stochastic synapses"),
+        ("kinds", mixed, f"{len(mixed.models)} models, {mixed.sets} sets"),
+    ):
+        result[f"layout-{name}"] = partial(layout_table, regions(core)[name], f"Example: {what}.")
     made: dict[str, str] = {}
 
     def ports_of(name: str) -> str:
@@ -548,7 +600,7 @@ def generators() -> dict[str, Callable[[], str]]:
         return f"{EXAMPLE_NOTE}\n\n{made[name]}"
 
     for name in (
-        "core", "scheduler", "extractor", "crossbar", "update", "lif", "emitter", "counters", "ram", "banked-ram", "bus-port", "chip",
+        "core", "scheduler", "extractor", "crossbar", "update", "lif", "izhikevich", "adex", "emitter", "counters", "ram", "banked-ram", "bus-port", "chip",
         "link", "slip-decoder", "slip-encoder", "uart-receiver", "uart-transmitter", "top",
     ):  # fmt: skip
         result[f"ports-{name}"] = partial(ports_of, name)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from types import ModuleType
 
 #: Constants shown in hexadecimal.
-HEXADECIMAL = ("OFFSET_MASK", "PROTOCOL_VERSION", "IDENT")
+HEXADECIMAL = ("KEY_STEP", "ROW_INDEX", "FIELD_POLYNOMIAL", "OFFSET_MASK", "PROTOCOL_VERSION", "IDENT")
 #: Meaning of constants that have no comment of their own in the code.
 MEANINGS = {
     "SPACE_SHIFT": "First bit of the space in an address.",

@@ -19,8 +19,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from spikeloom.arch.adex import AdEx
 from spikeloom.arch.config import MAX_LEVELS, ChipConfig, CoreConfig
-from spikeloom.arch.lif import Lif
+from spikeloom.arch.izhikevich import Izhikevich
+from spikeloom.arch.lif import RESETS, Lif
+from spikeloom.arch.neuron import NeuronModel
 from spikeloom.arch.registers import EVENT_AXON_BITS, Address
 from spikeloom.golden.core import Core
 from spikeloom.hdl.fabric import ECP5, GENERIC, ICE40, ICE40_ULTRAPLUS, Fabric
@@ -40,32 +43,74 @@ def random_geometry(rng: np.random.Generator) -> tuple[CoreConfig, Fabric]:
     lanes = 1 << int(rng.integers(0, 7))
     pipelines = 1 << int(rng.integers(0, min(lanes.bit_length() - 1, 4) + 1))
     neurons = pipelines * int(rng.integers(1, max(2, 100 // pipelines)))
-    bits = int(rng.choice([2, 4, 8, 16]))
+    bits = int(rng.choice([1, 2, 4, 8, 16]))
     axons = int(rng.integers(1, 70))
-    state_bits = int(rng.integers(max(8, bits + 2), 29))
     fabric = (GENERIC, ICE40, ICE40_ULTRAPLUS, ECP5)[rng.integers(0, 4)]
+    # Many copies of the larger models take minutes to compile.
+    models = random_models(rng, bits) if pipelines <= 4 else (random_lif(rng, bits),)
+    sets = int(rng.integers(1, neurons + 1)) if rng.random() < 0.3 else None
     config = CoreConfig(
         axons=axons,
         neurons=neurons,
         weight_bits=bits,
         lanes=lanes,
         pipelines=pipelines,
-        group=1 << int(rng.integers(0, 4)),
+        group=1 << int(rng.integers(0, 4)) if sets is None else 1,
         weight_words=int(rng.integers(1, 1 + axons * -(-neurons // lanes))),
+        models=models,
+        sets=sets,
+        stochastic_synapses=bits == 1 and bool(rng.integers(0, 2)),
         levels=int(rng.integers(1, MAX_LEVELS + 1)),
         destinations=int(rng.integers(1, 3 * neurons + 1)),
-        models=(
-            Lif(
-                state_bits=state_bits,
-                fraction_bits=int(rng.integers(0, min(8, max(1, state_bits - bits)))),
-                refractory_bits=int(rng.integers(0, min(7, 33 - state_bits))),
-                bias_bits=int(rng.integers(0, min(state_bits, 20) + 1)),
-                resets="relative" if bool(rng.integers(0, 2)) else "absolute",
-            ),
-        ),
     )
     depth = int(rng.choice([0, 8, 64])) if fabric is ECP5 else 0
     return config, dataclasses.replace(fabric, poison_collisions=True, block_ram_depth=depth)
+
+
+def random_lif(rng: np.random.Generator, weight_bits: int) -> Lif:
+    """A leaky integrate-and-fire neuron with any mix of options."""
+
+    def chosen(low: int, high: int) -> int:
+        """An option's width, or 0 to leave it out."""
+        return int(rng.integers(low, high + 1)) if rng.random() < 0.35 else 0
+
+    state_bits = int(rng.integers(max(8, weight_bits + 2), 29))
+    leak_bits, current_bits = chosen(2, 16), chosen(8, 28)
+    return Lif(
+        state_bits=state_bits,
+        fraction_bits=int(rng.integers(0, min(8, max(1, state_bits - weight_bits)))),
+        decay=bool(rng.random() < 0.8),
+        leak_bits=leak_bits,
+        stochastic_leak=leak_bits > 0 and bool(rng.integers(0, 2)),
+        bias_bits=int(rng.integers(0, min(state_bits, 20) + 1)),
+        current_bits=current_bits,
+        current_wraps=current_bits > 0 and bool(rng.integers(0, 2)),
+        resets=str(rng.choice(RESETS)),
+        refractory_bits=int(rng.integers(0, 7)),
+        negative_threshold=bool(rng.random() < 0.35),
+        threshold_noise_bits=min(chosen(1, 20), state_bits - 1),
+        adaptation_bits=chosen(4, 28),
+    )
+
+
+def random_models(rng: np.random.Generator, weight_bits: int) -> tuple[NeuronModel, ...]:
+    """One model or several, in any order."""
+    substeps = int(rng.choice([1, 2, 4]))
+    multipliers = rng.choice([1, *(3 * copies for copies in (1, 2, 4) if copies <= substeps)])
+    known: tuple[NeuronModel, ...] = (
+        random_lif(rng, weight_bits),
+        Izhikevich(
+            multiplier_bits=int(rng.choice([16, 18])),
+            substeps=substeps,
+            multipliers=int(multipliers),
+            input_shift=int(rng.integers(0, 9)),
+            bias_bits=int(rng.choice([0, 12])),
+        ),
+        AdEx(table_bits=int(rng.integers(4, 9)), bias_bits=int(rng.choice([0, 12]))),
+    )
+    count = int(rng.choice([1, 2, 3], p=[0.6, 0.3, 0.1]))
+    chances = [0.6, 0.2, 0.2]
+    return tuple(known[number] for number in rng.choice(3, count, replace=False, p=chances))
 
 
 def run_case(case: Case, chip: BusChip) -> Mismatch | None:

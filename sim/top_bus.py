@@ -6,9 +6,9 @@ import ctypes
 
 import numpy as np
 
+from spikeloom.arch.config import ChipConfig
 from spikeloom.arch.errors import LinkError
 from spikeloom.arch.frame import MAX_WORDS, SLIP_END, Operation, Request, Response, unseal
-from spikeloom.arch.config import ChipConfig
 from spikeloom.arch.layout import BUS_WORD_BITS
 from spikeloom.arch.registers import IDENT, Status
 from spikeloom.hdl.fabric import GENERIC, Fabric

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
+from spikeloom.arch.adex import AdEx
 from spikeloom.arch.config import CoreConfig
+from spikeloom.arch.izhikevich import Izhikevich
 from spikeloom.arch.lif import Lif
 from spikeloom.hdl.fabric import ECP5, GENERIC, ICE40_ULTRAPLUS, Fabric
 
@@ -13,6 +15,15 @@ def poisoned(fabric: Fabric, block_ram_depth: int = 0) -> Fabric:
     """The fabric with memories that give nonsense where real ones are undefined."""
     return dataclasses.replace(fabric, poison_collisions=True, block_ram_depth=block_ram_depth)
 
+
+EVERYTHING = Lif(
+    state_bits=20, fraction_bits=2, leak_bits=9, stochastic_leak=True, current_bits=18, current_wraps=True, resets="all",
+    negative_threshold=True, threshold_noise_bits=18, adaptation_bits=14,
+)  # fmt: skip
+TRUENORTH = Lif(
+    state_bits=20, fraction_bits=0, decay=False, leak_bits=9, stochastic_leak=True, bias_bits=0, resets="all", refractory_bits=0,
+    negative_threshold=True, threshold_noise_bits=18,
+)  # fmt: skip
 
 #: Name, geometry, fabric.
 GEOMETRIES: dict[str, tuple[CoreConfig, Fabric]] = {
@@ -42,5 +53,21 @@ GEOMETRIES: dict[str, tuple[CoreConfig, Fabric]] = {
     "narrow state, long refractory period": (
         CoreConfig(axons=24, neurons=30, weight_bits=8, lanes=4, models=(Lif(state_bits=10, fraction_bits=0, bias_bits=10, refractory_bits=8),)),
         poisoned(GENERIC),
+    ),
+    "every option of lif, sets": (
+        CoreConfig(axons=21, neurons=36, weight_bits=4, lanes=4, pipelines=2, sets=11, models=(EVERYTHING,)), poisoned(ECP5),
+    ),
+    "TrueNorth": (
+        CoreConfig(axons=30, neurons=40, weight_bits=1, lanes=8, models=(TRUENORTH,), stochastic_synapses=True), poisoned(ICE40_ULTRAPLUS),
+    ),
+    "Izhikevich, one multiplier": (
+        CoreConfig(axons=16, neurons=24, weight_bits=16, lanes=4, models=(Izhikevich(bias_bits=12),), sets=5), poisoned(GENERIC),
+    ),
+    "three models, one bit per synapse": (
+        CoreConfig(
+            axons=20, neurons=32, weight_bits=1, lanes=8, pipelines=2, group=2,
+            models=(Lif(current_bits=20, adaptation_bits=12), AdEx(), Izhikevich(multipliers=3, multiplier_bits=16)),
+        ),
+        poisoned(ECP5),
     ),
 }  # fmt: skip
