@@ -72,8 +72,7 @@ class CoreConfig:
     pipelines : int
         Neurons updated per cycle, a power of two not above ``lanes`` nor 16. Changes time, never a result.
     group : int
-        Consecutive neurons that share one parameter set (threshold, reset, retention, refractory period),
-        a power of two; 1 gives each neuron its own.
+        Consecutive neurons that share one parameter set, a power of two; 1 gives each neuron its own.
     weight_words : int or None
         Depth of the weight memory in words of ``lanes`` weights; ``None``: a full crossbar.
     models : tuple of NeuronModel

@@ -209,6 +209,8 @@ class Lif(NeuronModel):
         mode = parameters.get("reset_mode", np.zeros_like(parameters["reset"]))
         if (mode > Reset.NONE).any():
             raise ConfigError(f"reset_mode is {int(mode.max())}; it must be 0 to {int(Reset.NONE)} (nearest: {int(Reset.NONE)})")
+        if self.resets == "absolute" and mode.any():
+            raise ConfigError(f"reset_mode is {int(mode.max())}; this model was generated with absolute resets only (nearest: 0)")
         relative = mode == Reset.RELATIVE
         if (relative & ((parameters["reset"] > 0) | (parameters["threshold"] < 0))).any():
             raise ConfigError(

@@ -171,7 +171,7 @@ def parameters(kind: type[Any]) -> str:
     rows = []
     for field in dataclasses.fields(kind):
         declared, text = entry(described, field.name)
-        default = "" if field.default is dataclasses.MISSING else code(field.default)
+        default = "" if field.default is dataclasses.MISSING else code(_value_text(field.default))
         rows.append((code(field.name), declared, default, text))
     return table(("parameter", "type", "default", "meaning"), rows)
 
@@ -192,6 +192,17 @@ def geometries() -> Iterable[tuple[BoardGeometry, int, CoreConfig, Fabric]]:
             yield board, bits, core, FABRICS[board.fabric]
 
 
+def _value_text(value: object) -> str:
+    """A value in a table; of a model only what differs from its defaults."""
+    if isinstance(value, tuple):
+        return ", ".join(_value_text(model) for model in value)
+    if isinstance(value, NeuronModel):
+        default = type(value)().as_dict()
+        changed = [f"{name} {setting}" for name, setting in value.as_dict().items() if setting != default[name]]
+        return value.NAME + (f" ({', '.join(changed)})" if changed else "")
+    return str(value)
+
+
 def board_table() -> str:
     """Default geometries: a column per board and weight width."""
     columns = list(geometries())
@@ -201,7 +212,7 @@ def board_table() -> str:
         ("fabric", *(code(board.fabric) for board, _, _, _ in columns)),
     ]
     for field in dataclasses.fields(CoreConfig):
-        rows.append((code(field.name), *(str(getattr(core, field.name)) for _, _, core, _ in columns)))
+        rows.append((code(field.name), *(_value_text(getattr(core, field.name)) for _, _, core, _ in columns)))
     return table(head, rows)
 
 

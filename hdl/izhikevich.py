@@ -104,22 +104,10 @@ class IzhikevichPipeline(NeuronPipeline):
         multiply.finish()
 
         # The next round, or the result.
-        end = copies * SUBSTEP_STAGES
-        for name, traveller in entered.items():
-            value = results.get(name)
-            if value is not None and end < ring.length:
-                value = ring.travel(f"{name}_idle", value, end).at(ring.length - 1)
-            ring.turn(traveller, value)
-        m.d.comb += self.done.eq(ring.done)
-        with m.If(ring.exiting):
-            m.d.sync += [
-                self.new_state.membrane.eq(results["membrane"]),
-                self.new_state.recovery.eq(results["recovery"]),
-                self.new_state.started.eq(1),
-                self.spike.eq(results["fired"]),
-            ]
-        with m.Else():
-            m.d.sync += [self.new_state.eq(Const(0, len(self.new_state.as_value()))), self.spike.eq(0)]
+        for name, entrant in entered.items():
+            ring.turn(entrant, results.get(name), copies * SUBSTEP_STAGES)
+        spike = results.pop("fired")
+        ring.leave(self, results | {"started": Const(1, 1)}, spike)
         return m
 
     def _substep(self, m: Module, ring: Ring, multiply: _Multipliers, token: dict[str, Traveller], first: int) -> dict[str, Value]:

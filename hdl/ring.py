@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+
+from spikeloom.hdl.neuron import NeuronPipeline
 
 
 def saturated(value: Value, bits: int) -> Value:
@@ -63,16 +65,16 @@ class Traveller:
     """
 
     def __init__(self, ring: Ring, name: str, value: Value, stage: int) -> None:
-        self._ring, self._name, self._stage = ring, name, stage
+        self._ring, self.name, self._stage = ring, name, stage
         self._values = [value]
 
     def at(self, stage: int) -> Value:
         """The value of the neuron that is in this stage."""
         index = (stage - self._stage) // self._ring.spacing + 1
-        assert index >= 1, f"{self._name} is not there yet in stage {stage}"
+        assert index >= 1, f"{self.name} is not there yet in stage {stage}"
         while len(self._values) <= index:
             first = self._stage + (len(self._values) - 1) * self._ring.spacing
-            self._values.append(self._ring.register(f"{self._name}_s{first}", self._values[-1], first))
+            self._values.append(self._ring.register(f"{self.name}_s{first}", self._values[-1], first))
         return self._values[index]
 
     def before(self, stage: int) -> Value:
@@ -181,10 +183,32 @@ class Ring:
         """A value that is computed from registers of the stage before ``stage``."""
         return Traveller(self, name, value, stage)
 
-    def turn(self, entrant: Entrant, value: Value | None = None) -> None:
-        """Close the ring: what enters stage 0 again, from registers of the last stage; otherwise the value itself."""
+    def turn(self, entrant: Entrant, value: Value | None = None, stage: int = 0) -> None:
+        """Close the ring: what a value is in the next round.
+
+        Parameters
+        ----------
+        entrant : Entrant
+            From :meth:`enter`.
+        value : Value
+            From registers of the stage before ``stage``. Without it the value stays as it was.
+        stage : int
+            Stage after the last that has something to do.
+        """
         if self._rounds == 1:
-            into = entrant.entry
-        else:
-            into = Mux(self.entering, entrant.entry, entrant.at(self.length - 1) if value is None else value)
-        self._m.d.comb += entrant.into.eq(into)
+            self._m.d.comb += entrant.into.eq(entrant.entry)
+            return
+        if value is None:
+            value = entrant.at(self.length - 1)
+        elif stage < self.length:
+            value = self.travel(f"{entrant.name}_idle", value, stage).at(self.length - 1)
+        self._m.d.comb += entrant.into.eq(Mux(self.entering, entrant.entry, value))
+
+    def leave(self, pipeline: NeuronPipeline, state: Mapping[str, Value], spike: Value) -> None:
+        """Give the result, from registers of the last stage; zero in all other cycles."""
+        self._m.d.comb += pipeline.done.eq(self.done)
+        with self._m.If(self.exiting):
+            self._m.d.sync += [pipeline.new_state[name].eq(value) for name, value in state.items()]
+            self._m.d.sync += pipeline.spike.eq(spike)
+        with self._m.Else():
+            self._m.d.sync += [pipeline.new_state.eq(Const(0, len(pipeline.new_state.as_value()))), pipeline.spike.eq(0)]

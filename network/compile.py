@@ -299,14 +299,17 @@ class _Parameters:
     Parameters
     ----------
     model_of, set_of : int64 array ``[neurons]``
+    used : bool array ``[neurons]``
+        Which of them belong to a population.
     values : list of dict of int64 array ``[neurons]``
-        For each model its parameter fields; zero where a neuron follows another.
+        For each model its parameter fields; those of a neuron that never fires where none follows it.
     sets : int
-        Parameter sets in use.
+        Parameter sets that the populations need.
     """
 
     model_of: IntArray
     set_of: IntArray
+    used: BoolArray
     values: list[dict[str, IntArray]]
     sets: int
 
@@ -466,7 +469,7 @@ def _fill(
             base[axon], start[axon], last[axon] = word, bundle.start + row_start, bundle.start + row_last
             row = rows[k, row_start * core.lanes : (row_last + 1) * core.lanes]
             if types is not None:
-                types.assign(axon, row, (bundle.start + row_start) * core.lanes)
+                types.assign(f"{bundle.source.label}[{bundle.used[k]}]", axon, row, (bundle.start + row_start) * core.lanes)
                 row = (row != 0).astype(np.int64)
             weights[word : word + length] = row.reshape(length, core.lanes)
             word += length
@@ -514,6 +517,10 @@ def _last_neurons(core: CoreConfig, places: _Places, levels: dict[str, int]) -> 
     return np.array(result, np.int64)
 
 
+#: Fields at whose largest value a neuron never fires.
+_UNREACHED = ("threshold", "peak")
+
+
 class _AxonTypes:
     """Gives every axon a type, so that a neuron sees one weight on all axons of a type."""
 
@@ -522,8 +529,8 @@ class _AxonTypes:
         #: Weight of each neuron for each type, 0 while it is free.
         self.weights = np.zeros((AXON_TYPES, core.neuron_slots), np.int64)
 
-    def assign(self, axon: int, row: IntArray, first: int) -> None:
-        """Find the first type that suits a row of weights, which begins at neuron ``first``."""
+    def assign(self, source: str, axon: int, row: IntArray, first: int) -> None:
+        """Find the first type that suits a row of weights, which begins at neuron ``first``; ``source`` is named if there is none."""
         reached = np.flatnonzero(row) + first
         wanted = row[reached - first]
         for number, weights in enumerate(self.weights):
@@ -532,27 +539,28 @@ class _AxonTypes:
                 self.of_axon[axon] = number
                 return
         raise CapacityError(
-            f"axon {axon} needs weights that none of the {AXON_TYPES} axon types has left for its neurons: with one bit per synapse a "
-            f"neuron has at most {AXON_TYPES} different weights; choose a geometry with weight_bits 2 or more"
+            f"the weights of {source} suit none of the {AXON_TYPES} axon types: with one bit per synapse each source has a type, and a neuron "
+            f"one weight per type; use at most {AXON_TYPES} kinds of sources, or choose a geometry with weight_bits 2 or more"
         )
 
 
 def _parameters(quantised: QuantisedNetwork, core: CoreConfig, order: list[Population], first: dict[str, int]) -> _Parameters:
-    """Parameters of all neurons; unused ones have zeros, with which no neuron of ours fires."""
+    """Parameters of all neurons; unused ones follow the model of the population before them, and never fire."""
     size = max(core.neurons, max(first[p.label] + p.size for p in order))
     size = ceil_div(size, max(core.group, core.pipelines)) * max(core.group, core.pipelines)
     model_of = np.zeros(size, np.int64)
     used = np.zeros(size, np.bool_)
-    values = [{name: np.zeros(size, np.int64) for name in model.parameter_names()} for model in core.models]
+    values = [
+        {name: np.full(size, field.high if name in _UNREACHED else 0) for name, field in model.parameter_names().items()}
+        for model in core.models
+    ]
     for population in order:
         q = quantised.neurons[population.label]
         begin = first[population.label]
         # A population fills its last group with copies of its last neuron's parameters; they must agree within a group anyway.
         end = ceil_div(begin + population.size, core.group) * core.group
         number = core.models.index(q.model)
-        model_of[begin : ceil_div(begin + population.size, max(core.group, core.pipelines)) * max(core.group, core.pipelines)] = (
-            number
-        )
+        model_of[begin:] = number
         used[begin : begin + population.size] = True
         own = {field.name for field in q.model.own_fields()}
         for name, array in q.parameters.items():
@@ -562,11 +570,14 @@ def _parameters(quantised: QuantisedNetwork, core: CoreConfig, order: list[Popul
     set_of, sets = np.arange(size) // core.group, 0
     if core.sets is not None:
         set_of, sets = _number_sets(core, model_of, used, values)
-    return _Parameters(model_of, set_of, values, sets)
+    return _Parameters(model_of, set_of, used, values, sets)
 
 
 def _number_sets(core: CoreConfig, model_of: IntArray, used: BoolArray, values: list[dict[str, IntArray]]) -> tuple[IntArray, int]:
-    """Neurons with equal parameters share a set; the set of each neuron, and how many there are."""
+    """Neurons with equal parameters share a set; the set of each neuron, and how many sets the populations need.
+
+    Unused neurons get a set of their own for each model while there are sets left; otherwise that of the neuron before them.
+    """
     set_of = np.zeros(len(model_of), np.int64)
     sets = 0
     for number, model in enumerate(core.models):
@@ -578,10 +589,17 @@ def _number_sets(core: CoreConfig, model_of: IntArray, used: BoolArray, values: 
             inverse = inverse.reshape(-1)
             set_of[chosen] = sets + inverse
             sets += int(inverse.max()) + 1
-            # The rest of a row, which must follow the same model, uses the set of its neighbours.
-            for position in np.flatnonzero(~used & (model_of == number)):
-                neighbours = chosen[chosen < position]
-                set_of[position] = set_of[neighbours[-1]] if len(neighbours) else sets - 1
+    assert core.sets is not None
+    free = sets
+    for number in range(len(core.models)):
+        rest = np.flatnonzero(~used & (model_of == number))
+        if len(rest) and free < core.sets:
+            set_of[rest] = free
+            free += 1
+        elif len(rest):
+            # Populations begin at neuron 0, so there is one before.
+            members = np.flatnonzero(used)
+            set_of[rest] = set_of[members[np.searchsorted(members, rest) - 1]]
     return set_of, sets
 
 
@@ -590,9 +608,11 @@ def _neuron_words(core: CoreConfig, parameters: _Parameters) -> dict[str, WordAr
     table = regions(core)
     result = {}
     members = np.arange(len(parameters.set_of))
-    # A neuron that stands for its set: the last one that uses it, which overwrites the others.
+    # A neuron that stands for its set: the last one that uses it, which overwrites the others; one of a population, if there is any.
     of_set = np.zeros(core.parameter_sets, np.int64)
-    of_set[parameters.set_of[: core.neurons]] = members[: core.neurons]
+    for part in (~parameters.used, parameters.used):
+        standing = members[: core.neurons][part[: core.neurons]]
+        of_set[parameters.set_of[standing]] = standing
     for name, region in table.items():
         if not region.variants or not region.in_image:
             continue
@@ -648,7 +668,7 @@ def _activity(
         raise InputError("samples hold values other than 0 and 1; encode analog values first (spikeloom.encode)")
     others = [p.label for p in network.populations if p.neurons is not None and not isinstance(p.neurons, Neurons)]
     if others:
-        warnings.append(f"no comparison with real numbers: {', '.join(others)} have neurons of another model than lif")
+        warnings.append(f"no comparison with real numbers: {', '.join(others)} have no per-step form (another model than lif, or a FixedCell)")
         return []
     spikes = array.astype(np.bool_)
     saturated: dict[str, int] = {}
@@ -663,8 +683,8 @@ def _activity(
         table.append({"population": population.label, "real": before, "integer": after, "equal": equal, "saturated": cut})
         if cut:
             warnings.append(
-                f"population {population.label}: potentials left their {_state_bits(quantised.config)} bits {cut} times on the given samples; "
-                "choose a geometry with more state_bits or fewer fraction_bits"
+                f"population {population.label}: {_widths(quantised.config)} bits {cut} times on the given samples; "
+                "choose a geometry with more of them or fewer fraction_bits"
             )
         if after == 0 and np.isfinite(population.neurons.threshold).any():
             was = "though it fires in real numbers" if before else "in real numbers too"
@@ -672,6 +692,9 @@ def _activity(
     return table
 
 
-def _state_bits(core: CoreConfig) -> int:
+def _widths(core: CoreConfig) -> str:
     model = core.model("lif")
-    return model.state_bits if isinstance(model, Lif) else 0
+    assert isinstance(model, Lif)
+    if model.current_bits:
+        return f"potentials or currents left their {model.state_bits} and {model.current_bits}"
+    return f"potentials left their {model.state_bits}"

@@ -66,7 +66,7 @@ def evaluate(
     quantised : QuantisedNetwork or None
         Evaluate in its integers instead of real numbers. (Integers are held in float64, exactly: all stay below 2**53.)
     saturated : dict or None
-        Receives, by population label, how often a potential left its width and was cut (integers only).
+        Receives, by population label, how often a potential or synaptic current left its width (integers only).
 
     Returns
     -------
@@ -113,7 +113,7 @@ def _stepper(
     neurons = population.neurons
     if not isinstance(neurons, Neurons):
         raise NetworkError(
-            f"population {population.label!r} has neurons of another model than lif, which cannot be evaluated in one step"
+            f"population {population.label!r} has no per-step form (another model than lif, or a FixedCell), so it cannot be evaluated"
         )
     shape = (samples, population.size)
     potential, held_for, current, adaptation = np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape)
@@ -143,15 +143,19 @@ def _stepper(
             fade, step_up = q["adaptation_retention"] / one, q["adaptation_step"].astype(np.float64)
             ceiling = float((1 << model.adaptation_bits) - 1)
 
+        def count(exact: FloatArray, least: float, most: float) -> None:
+            if saturated is not None:
+                beyond = int(((exact < least) | (exact > most)).sum())
+                saturated[population.label] = saturated.get(population.label, 0) + beyond
+
         def integrate(v: FloatArray, total: FloatArray) -> FloatArray:
             drive = total * (1 << model.fraction_bits)
             if model.current_bits:
                 exact = np.trunc(current * q["current_retention"] / one) + drive
+                count(exact, -half, half - 1)
                 current[:] = drive = (exact + half) % (2 * half) - half if model.current_wraps else np.clip(exact, -half, half - 1)
             exact = np.trunc(v * q.get("retention", one) / one) + drive + q.get("bias", 0)
-            if saturated is not None:
-                beyond = int(((exact < low) | (exact > high)).sum())
-                saturated[population.label] = saturated.get(population.label, 0) + beyond
+            count(exact, low, high)
             return np.clip(exact, low, high)
 
     def step(total: FloatArray) -> BoolArray:

@@ -20,7 +20,7 @@ from spikeloom.network.nir_file import read_nir_file
 
 FloatArray = npt.NDArray[np.float64]
 
-NEURON_KINDS = ("LIF", "IF", "LI")
+NEURON_KINDS = ("LIF", "IF", "LI", "CubaLIF", "CubaLI")
 LINEAR_KINDS = ("Linear", "Affine", "Scale", "Flatten")
 PORT_KINDS = ("Input", "Output")
 SUPPORTED = (*PORT_KINDS, *LINEAR_KINDS, *NEURON_KINDS)
@@ -36,9 +36,11 @@ _PARAMETERS = {
     "LIF": ("tau", "r", "v_leak", "v_threshold"),
     "IF": ("r", "v_threshold"),
     "LI": ("tau", "r", "v_leak"),
+    "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold"),
+    "CubaLI": ("tau_syn", "tau_mem", "r", "v_leak"),
 }
 #: Parameters that older files lack.
-_OPTIONAL = {"LIF": ("v_reset",), "IF": ("v_reset",)}
+_OPTIONAL = {"LIF": ("v_reset",), "IF": ("v_reset",), "CubaLIF": ("v_reset", "w_in"), "CubaLI": ("w_in",)}
 #: What a subgraph's own Input and Output become.
 _JOINT = "Joint"
 #: Largest number of single precision, in which networks are trained. Products of a few such numbers are finite.

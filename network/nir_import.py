@@ -27,6 +27,12 @@ SHORT_STEP = 1e-4
 LONG_STEP = 1e-3
 #: Significant digits that survive the exporters' single precision.
 DIGITS = 6
+#: Name of the neuron that fires in every step, for constant inputs of synaptic currents.
+CONSTANT = "constant"
+#: Node kinds whose input passes through a synaptic current.
+_WITH_CURRENT = ("CubaLIF", "CubaLI")
+#: Node kinds that never fire.
+_SILENT = ("LI", "CubaLI")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +92,19 @@ def read_nir(
         if graph.nodes[name].kind == "Input":
             network.input(graph.nodes[name].out_size, name)
     incoming: dict[str, tuple[dict[str, FloatArray], FloatArray]] = {}
+    constants: dict[str, FloatArray] = {}
     for name in sorted(steps):
         node = graph.nodes[name]
         maps, offset = folder.incoming(name)
         neurons, gain = _neurons(node, steps[name], offset, reset, integrator)
         incoming[name] = (maps, gain)
         network.population(node.out_size, neurons, name, _describe(node, steps[name], neurons, gain))
+        if node.kind in _WITH_CURRENT and offset.any():
+            constants[name] = gain * offset
     for name, (maps, gain) in incoming.items():
         for source_name in sorted(maps):
             network.projection(network.find(source_name), network.find(name), _full(maps[source_name] * gain))
+    _add_constants(network, constants)
     for name in sorted(graph.nodes):
         if graph.nodes[name].kind == "Output":
             network.output(_output_population(graph, folder, network, name))
@@ -184,13 +194,31 @@ def _output_population(graph: FlatGraph, folder: _Folder, network: Network, name
     return network.find(next(iter(maps)))
 
 
+def _add_constants(network: Network, constants: dict[str, FloatArray]) -> None:
+    """A neuron that fires in every step, with a constant input of synaptic currents as its weights.
+
+    A core adds a constant to a potential only; added there, it would act at once instead of rising with the current.
+    """
+    if not constants:
+        return
+    one, zero = np.ones(1), np.zeros(1)
+    always = Neurons(zero, zero, -one, zero, "value", np.zeros(1, np.int64))
+    label = CONSTANT
+    while any(population.label == label for population in network.populations):
+        label += "_"
+    source = network.population(1, always, label, f"fires in every step: constant input of {', '.join(constants)}")
+    for name, weights in constants.items():
+        network.projection(source, network.find(name), weights[np.newaxis])
+
+
 # Neurons ---------------------------------------------------------------------------------------------------------------
 
 
 def _step_of(node: Node, dt: float | str) -> _Step:
     """Length of a step for a neuron node."""
-    if node.kind != "IF" and (node.numbers["tau"] <= 0).any():
-        raise NetworkError(f"node {node.name!r} ({node.kind}): tau is {node.numbers['tau'].min():g}; it must be above 0")
+    for name in ("tau", "tau_mem", "tau_syn"):
+        if name in node.numbers and (node.numbers[name] <= 0).any():
+            raise NetworkError(f"node {node.name!r} ({node.kind}): {name} is {node.numbers[name].min():g}; it must be above 0")
     if dt == "steps":
         return _Step(1.0, "time constants count steps", counted=True)
     if not isinstance(dt, str):
@@ -204,15 +232,16 @@ def _step_of(node: Node, dt: float | str) -> _Step:
         if np.allclose(r, r[0], rtol=1e-3) and r[0] > 0:
             return _Step(float(1 / r[0]), "1/r: a step adds the input once")
         raise _unclear(node)
-    tau = node.numbers["tau"].reshape(-1)
+    tau = node.numbers["tau_mem" if node.kind in _WITH_CURRENT else "tau"].reshape(-1)
     if np.allclose(r * SHORT_STEP / tau, 1.0, rtol=1e-2):
         return _Step(SHORT_STEP, "r dt / tau is 1, as snnTorch and SpikingJelly write it")
     if np.allclose(r, 1.0, rtol=1e-3):
-        if (tau > 1).all():
+        shortest = min(tau.min(), node.numbers.get("tau_syn", tau).min())
+        if shortest > 1:
             return _Step(1.0, "tau above 1 with r of 1 counts steps, as Sinabs writes it", counted=True)
-        if (tau >= LONG_STEP).all():
+        if shortest >= LONG_STEP:
             return _Step(LONG_STEP, "r is 1, as Norse writes it with its step of 1 ms")
-        if (tau >= SHORT_STEP).all():
+        if shortest >= SHORT_STEP:
             return _Step(SHORT_STEP, "r is 1 and tau below 1 ms, as SpikingJelly writes it")
     if (r > 0).all():
         return _Step(float((tau / (1 + r)).min()), "tau / (1 + r), as Rockpool reads it")
@@ -233,22 +262,36 @@ def _neurons(node: Node, step: _Step, offset: FloatArray, reset: Reset, integrat
     def number(name: str, default: float = 0.0) -> FloatArray:
         return np.broadcast_to(node.numbers.get(name, np.array(default)).reshape(-1), size).astype(np.float64)
 
+    def decay(name: str) -> FloatArray:
+        """Part that is lost in a step."""
+        tau = number(name)
+        if integrator == "euler" and (tau < step.dt * (1 - 1e-6)).any():
+            raise NetworkError(
+                f"node {node.name!r} ({node.kind}): {name} is {tau.min():g}, shorter than the step of {step.dt:g} ({step.reason}); "
+                "choose a smaller dt, or integrator='exact'"
+            )
+        return step.dt / tau if integrator == "euler" else -np.expm1(-step.dt / tau)
+
+    def kept(lost: FloatArray) -> FloatArray:
+        return np.clip(np.round(1 - lost, DIGITS), 0, 1)
+
     r = number("r")
+    current_retention = None
     if node.kind == "IF":
         retention, gain = np.ones(size), r * step.dt
         bias = np.zeros(size)
     else:
-        tau = number("tau")
-        if integrator == "euler" and (tau < step.dt * (1 - 1e-6)).any():
-            raise NetworkError(
-                f"node {node.name!r} ({node.kind}): tau is {tau.min():g}, shorter than the step of {step.dt:g} ({step.reason}); "
-                "choose a smaller dt, or integrator='exact'"
-            )
-        decay = step.dt / tau if integrator == "euler" else -np.expm1(-step.dt / tau)
-        retention, gain = 1 - decay, r * decay
-        bias = decay * number("v_leak")
-    retention, gain = np.clip(np.round(retention, DIGITS), 0, 1), _significant(gain)
-    threshold = number("v_threshold") if node.kind != "LI" else np.full(size, np.inf)
+        lost = decay("tau_mem" if node.kind in _WITH_CURRENT else "tau")
+        retention, gain = kept(lost), r * lost
+        bias = lost * number("v_leak")
+    if node.kind in _WITH_CURRENT:
+        # The current is held in units of the potential, so that it is added as it is.
+        lost = decay("tau_syn")
+        current_retention, gain = kept(lost), _significant(gain) * _significant(number("w_in", 1.0) * lost)
+    gain = _significant(gain)
+    if current_retention is None:
+        bias = bias + gain * offset
+    threshold = number("v_threshold") if node.kind not in _SILENT else np.full(size, np.inf)
     amount, mode = number("v_reset"), "value"
     if reset == "zero":
         amount = np.zeros(size)
@@ -264,11 +307,12 @@ def _neurons(node: Node, step: _Step, offset: FloatArray, reset: Reset, integrat
             raise NetworkError(f"node {node.name!r}: the threshold {threshold.min():g} is negative and cannot be subtracted")
     neurons = Neurons(
         retention=retention,
-        bias=bias + gain * offset,
+        bias=bias,
         threshold=threshold,
         reset=amount,
         reset_mode="subtract" if mode == "subtract" else "value",
         refractory=np.zeros(size, np.int64),
+        current_retention=current_retention,
     )
     return neurons, gain
 
@@ -288,4 +332,7 @@ def _describe(node: Node, step: _Step, neurons: Neurons, gain: FloatArray) -> st
         return f"{low:.6g}" if low == high else f"{low:.6g} to {high:.6g}"
 
     unit = "1 step" if step.counted else f"{step.dt:g} s"
-    return f"{node.kind}: dt {unit} ({step.reason}); decay {span(neurons.retention)} per step; input gain {span(gain)}"
+    decay = span(neurons.retention) + " per step"
+    if neurons.current_retention is not None:
+        decay += f", of the current {span(neurons.current_retention)}"
+    return f"{node.kind}: dt {unit} ({step.reason}); decay {decay}; input gain {span(gain)}"

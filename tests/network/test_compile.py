@@ -21,8 +21,9 @@ from tests.network.cases import feedforward, neurons, random_network, random_spi
 BoolArray = npt.NDArray[np.bool_]
 
 
-def chip(**changes: Any) -> ChipConfig:
-    return ChipConfig(core=CoreConfig(**({"axons": 256, "neurons": 256, "lanes": 4} | changes)))
+def chip(lif: Lif | None = None, **changes: Any) -> ChipConfig:
+    models = {} if lif is None else {"models": (lif,)}
+    return ChipConfig(core=CoreConfig(**({"axons": 256, "neurons": 256, "lanes": 4} | models | changes)))
 
 
 def random_chip(seed: int) -> tuple[ChipConfig, dict[str, Any]]:
@@ -36,10 +37,7 @@ def random_chip(seed: int) -> tuple[ChipConfig, dict[str, Any]]:
         pipelines=int(rng.choice([p for p in (1, 2, 4, 8, 16) if p <= lanes])),
         group=int(rng.choice([1, 1, 2, 8, 32])),
         weight_bits=bits,
-        state_bits=state_bits,
-        bias_bits=min(16, state_bits),
-        refractory_bits=4,
-        fraction_bits=int(rng.integers(0, 9)),
+        lif=Lif(state_bits=state_bits, bias_bits=min(16, state_bits), refractory_bits=4, fraction_bits=int(rng.integers(0, 9))),
         destinations=1024,
     )
     return config, {"weight_bits": int(rng.integers(2, bits, endpoint=True)), "scale": str(rng.choice(["neuron", "layer"]))}
@@ -499,7 +497,7 @@ def test_a_layer_that_never_fires_is_warned_of() -> None:
 
 def test_a_coarser_unit_is_warned_of() -> None:
     network = feedforward(3, 2, threshold=1e5)
-    image = spikeloom.compile(network, config=chip(state_bits=16))
+    image = spikeloom.compile(network, config=chip(Lif(state_bits=16)))
     coarser = image.notes["quantisation"][0]["coarser"]
     assert coarser > 4
     assert image.notes["warnings"] == [

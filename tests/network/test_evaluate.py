@@ -8,7 +8,8 @@ import pytest
 
 from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.errors import NetworkError
-from spikeloom.golden.lif import LifParameters, lif_step
+from spikeloom.arch.lif import Lif
+from spikeloom.golden.lif import lif_step
 from spikeloom.network.description import Network
 from spikeloom.network.evaluate import evaluate, order_of_evaluation
 from spikeloom.network.quantise import quantise
@@ -67,6 +68,28 @@ def test_a_bias_acts_from_the_first_step() -> None:
 
 def test_a_negative_threshold_fires_without_input() -> None:
     assert spikes_of(one(threshold=-0.1), train(0, 0)) == [1, 1]
+
+
+def test_a_current_includes_the_input_of_its_step_and_decays_on_its_own() -> None:
+    # Weight 1, current decay 0.5, potential decay 1: the current is 1, 0.5, 0.25, ...; the potential 1, 1.5, 1.75, 1.875, ...
+    cuba: dict[str, Any] = {"retention": 1.0, "current_retention": 0.5}
+    assert spikes_of(one(threshold=0.9, reset=-9.0, **cuba), train(1, 0, 0)) == [1, 0, 0]
+    assert spikes_of(one(threshold=1.8, **cuba), train(1, 0, 0, 0, 0)) == [0, 0, 0, 1, 0]
+    # The reset leaves the current: 1 (spike, 0), 0.5 + 1 = 1.5 of current (spike, 0), 0.75 (spike, 0), 0.375, ...
+    assert spikes_of(one(threshold=0.7, **cuba), train(1, 1, 0, 0, 0)) == [1, 1, 1, 0, 0]
+
+
+def test_a_current_gathers_input_while_the_neuron_is_refractory() -> None:
+    # Current decay 1: 1 (spike), held 2, held 3, then 4 is above 3.5; a potential alone would have lost those inputs.
+    network = one(threshold=[0.5], retention=0.0, reset=0.0, refractory=2, current_retention=1.0)
+    assert spikes_of(network, train(1, 1, 1, 1, 0)) == [1, 0, 0, 1, 0]
+
+
+def test_an_adaptation_raises_the_threshold_of_the_steps_after_a_spike() -> None:
+    # Relay with weight 1, threshold 0.5; each spike adds 1, which halves per step: the threshold is 0.5, 1.5, 1.0, 0.75 (spike), 1.625, ...
+    network = one(retention=0.0, threshold=0.5, adaptation_retention=0.5, adaptation_step=1.0)
+    assert spikes_of(network, train(1, 1, 1, 1, 1, 1, 1)) == [1, 0, 0, 1, 0, 0, 1]
+    # Adaptation after the spike of step 3: 0.125 + 1 = 1.125, 0.5625 (threshold 1.0625), 0.28125 (0.78125: spike).
 
 
 # Several populations -----------------------------------------------------------------------------------------------------------
@@ -159,7 +182,15 @@ def test_integers_are_those_of_the_golden_neuron(seed: int) -> None:
     """One layer against the golden model's neuron, in a potential so narrow that it saturates."""
     rng = np.random.default_rng(seed)
     size, ticks = 30, 40
-    config = CoreConfig(axons=16, neurons=size + 2, weight_bits=8, models=(Lif(state_bits=12, fraction_bits=int(rng.integers(0, 5)), bias_bits=10),))
+    model = Lif(
+        state_bits=12,
+        fraction_bits=int(rng.integers(0, 5)),
+        bias_bits=10,
+        current_bits=[0, 12, 10][seed % 3],
+        current_wraps=seed % 3 == 2,
+        adaptation_bits=[0, 9][seed // 3 % 2],
+    )
+    config = CoreConfig(axons=16, neurons=size + 2, weight_bits=8, models=(model,))
     subtract = bool(seed % 2)
     threshold = rng.exponential(2.0, size)
     cell = neurons(
@@ -170,6 +201,9 @@ def test_integers_are_those_of_the_golden_neuron(seed: int) -> None:
         reset=threshold if subtract else rng.normal(0, 1, size),
         reset_mode="subtract" if subtract else "value",
         refractory=rng.integers(0, 3, size),
+        **({"current_retention": rng.choice([0.0, 0.3, 0.9, 0.99], size)} if model.current_bits else {}),
+        **({"adaptation_retention": rng.choice([0.0, 0.9, 1.0], size)} if model.adaptation_bits else {}),
+        **({"adaptation_step": rng.exponential(0.5, size)} if model.adaptation_bits else {}),
     )
     network = Network()
     out = network.population(size, cell, "out")
@@ -177,14 +211,15 @@ def test_integers_are_those_of_the_golden_neuron(seed: int) -> None:
     found = quantise(network, config)
     q = found.neurons["out"]
     spikes = random_spikes(seed, network, samples=4, ticks=ticks)
-    parameters = LifParameters(q.retention, q.threshold, q.reset, np.full(size, int(q.relative)), q.refractory, q.bias)
-    membrane, refractory = np.zeros((2, 4, size), np.int64)
+    state = {field.name: np.zeros((4, size), np.int64) for field in model.state_fields()}
     expected = np.zeros((4, ticks, size), np.bool_)
+    cut: dict[str, int] = {}
     saturated = 0
     for tick in range(ticks):
         sums = spikes[:, tick].astype(np.int64) @ found.weights[0]
-        membrane, refractory, expected[:, tick] = lif_step(config, parameters, membrane, refractory, sums)
-        saturated += int((membrane == -(1 << 11)).sum())
+        state, expected[:, tick] = lif_step(model, q.parameters, state, sums, np.zeros(size, np.int64))
+        saturated += int((state["membrane"] == -(1 << 11)).sum())
     assert saturated > 0
     assert 0.02 < expected.mean() < 0.98
-    assert np.array_equal(evaluate(network, spikes, found)["out"], expected)
+    assert np.array_equal(evaluate(network, spikes, found, cut)["out"], expected)
+    assert cut["out"] >= saturated

@@ -219,12 +219,11 @@ def conv() -> nir.Conv2d:
     return nir.Conv2d((4, 4), np.ones((1, 1, 3, 3)), 1, 0, 1, 1, np.zeros(1))
 
 
-def cuba() -> nir.CubaLIF:
-    one = np.ones(3)
-    return nir.CubaLIF(one, one, one, 0 * one, one)
+def integrator() -> nir.I:
+    return nir.I(np.ones(3))
 
 
-@pytest.mark.parametrize(("node", "kind"), [(conv(), "Conv2d"), (cuba(), "CubaLIF"), (nir.Delay(np.ones(3)), "Delay")])
+@pytest.mark.parametrize(("node", "kind"), [(conv(), "Conv2d"), (integrator(), "I"), (nir.Delay(np.ones(3)), "Delay")])
 def test_a_node_that_is_not_supported_is_named_with_those_that_are(node: nir.NIRNode, kind: str, tmp_path: Path) -> None:
     message = f"node '1' is a {kind!r}; supported are {', '.join(SUPPORTED)} and nested graphs of them"
     refused(chain(linear(3, 3), node), message)
@@ -232,8 +231,8 @@ def test_a_node_that_is_not_supported_is_named_with_those_that_are(node: nir.NIR
 
 
 def test_a_node_that_is_not_supported_is_named_inside_a_subgraph() -> None:
-    nodes = {"input": nir.Input(np.array([3])), "n": cuba(), "output": nir.Output(np.array([3]))}
-    refused(chain(graph(nodes, [("input", "n"), ("n", "output")])), "node '0.n' is a 'CubaLIF'; supported are")
+    nodes = {"input": nir.Input(np.array([3])), "n": integrator(), "output": nir.Output(np.array([3]))}
+    refused(chain(graph(nodes, [("input", "n"), ("n", "output")])), "node '0.n' is a 'I'; supported are")
 
 
 @pytest.mark.parametrize(("value", "text"), [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf"), (1e300, "1e+300")])

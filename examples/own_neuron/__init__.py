@@ -1,0 +1,1 @@
+"""A neuron model of one's own: see ``docs/neuron.md``."""
