@@ -87,7 +87,7 @@ class AdEx(NeuronModel):
         check_int("recovery_bits", self.recovery_bits, max(16, self.membrane_bits - 4), 24)
         check_int("substeps", self.substeps, 1, 16)
         check_int("input_shift", self.input_shift, 0, 16)
-        if self.bias_bits != 0:
+        if self.bias_bits != 0 or type(self.bias_bits) is not int:
             check_int("bias_bits", self.bias_bits, 2, self.membrane_bits, "or 0 for none")
         check_int("table_bits", self.table_bits, 4, 8)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,6 +133,8 @@ class CoreConfig:
         _check_power_of_two("group", self.group)
         if isinstance(self.models, NeuronModel):
             raise ConfigError(f"models must be a sequence of neuron models; write models=({type(self.models).__name__}(...),)")
+        if not isinstance(self.models, Iterable):
+            raise ConfigError(f"models must be a sequence of neuron models, not {self.models!r}")
         object.__setattr__(self, "models", tuple(self.models))
         check_int("models", len(self.models), 1, MAX_MODELS, "a core holds at least one neuron model, and few different ones")
         for model in self.models:

@@ -71,7 +71,7 @@ class Izhikevich(NeuronModel):
                 f"multipliers is {self.multipliers}; with {self.substeps} substeps it must be one of {', '.join(map(str, legal))}"
             )
         check_int("input_shift", self.input_shift, 0, 12)
-        if self.bias_bits != 0:
+        if self.bias_bits != 0 or type(self.bias_bits) is not int:
             check_int("bias_bits", self.bias_bits, 2, 24, "or 0 for no bias")
 
     @property

@@ -98,7 +98,7 @@ class Lif(NeuronModel):
         check_int("refractory_bits", self.refractory_bits, 0, 8)
         for name, low, high in (("leak_bits", 2, 16), ("current_bits", 8, 28), ("adaptation_bits", 4, 28)):
             value = getattr(self, name)
-            if value != 0 or isinstance(value, bool):
+            if value != 0 or type(value) is not int:
                 check_int(name, value, low, high, "0 leaves it out")
         check_int("threshold_noise_bits", self.threshold_noise_bits, 0, min(MAX_NOISE_BITS, self.state_bits - 1))
         for name in ("decay", "stochastic_leak", "current_wraps", "negative_threshold"):

@@ -57,25 +57,21 @@ def full_image(config: CoreConfig) -> LoadableImage:
     core = dataclasses.replace(config, counters=True)
     rng = np.random.default_rng(1)
     high = (1 << (core.weight_bits - 1)) - 1
-    top = (1 << (core.state_bits - 1)) - 1
-    axons, sets, neurons = np.arange(core.axons), np.zeros(core.parameter_sets, np.int64), np.zeros(core.neurons, np.int64)
+    axons, neurons = np.arange(core.axons), np.zeros(core.neurons, np.int64)
     weights = rng.integers(-high, high, (core.words, core.lanes), endpoint=True)
     contents: dict[str, dict[str, Any]] = {
         "weights": {"weight": weights[:, 0] if core.lanes == 1 else weights},
         "rows": {"base": axons * core.neuron_words, "start": 0 * axons, "last": 0 * axons + core.neuron_words - 1},
-        "leak": {"retention": sets},
-        "firing": {"threshold": sets + top, "reset": sets},
         "route_index": {"first": neurons, "count": neurons},
         "routes": {name: np.zeros(core.routes, np.int64) for name in ("kind", "delay", "target")},
         "control": {"last": np.full(core.levels, core.neurons - 1)},
     }
-    if core.relative_reset:
-        contents["leak"]["reset_mode"] = sets
-    if core.refractory_bits:
-        contents["firing"]["refractory"] = sets
-    if core.bias_bits:
-        contents["bias"] = {"bias": neurons}
     table = regions(core)
+    for name in ("parameters", "firing", "own"):
+        if name in table:
+            contents[name] = {field.name: np.zeros(table[name].depth, np.int64) for field in table[name].layout.fields}
+    threshold = core.models[0].parameter_names()["threshold"]
+    contents["firing"]["threshold"] = np.full(core.parameter_sets, threshold.high)
     return LoadableImage(
         config=ChipConfig(core=core),
         memories=({name: table[name].layout.pack(values) for name, values in contents.items()},),

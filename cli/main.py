@@ -16,6 +16,7 @@ from spikeloom.arch.boards import BOARDS, board_geometry
 from spikeloom.arch.config import ChipConfig
 from spikeloom.arch.errors import ConfigError, InputError, SpikeloomError
 from spikeloom.cli.console import print_table, progress_bar, say, spinner
+from spikeloom.cli.neuron import PluginOption, check_neuron, load_plugins
 from spikeloom.cli.tables import build_tables, image_tables, report_warnings
 from spikeloom.host.spikes import check_spikes
 from spikeloom.network.description import Network
@@ -82,8 +83,10 @@ def _version(value: bool) -> None:
 @app.callback()
 def common(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    plugin: PluginOption = None,
 ) -> None:
     """Options of the command itself."""
+    load_plugins(plugin or ())
 
 
 def _step(dt: str) -> float | str:
@@ -313,6 +316,9 @@ def demo(
     from spikeloom.cli.demo import run_demo
 
     run_demo(output)
+
+
+app.command("check-neuron")(check_neuron)
 
 
 def main() -> None:

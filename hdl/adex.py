@@ -80,16 +80,16 @@ class AdExPipeline(NeuronPipeline):
         coupled = register("coupled", operand * carried["coupling"].at(0))
         recovery_at_membrane = recovery.at(0) >> (r_bits - m_bits + 4)
         partial = register("partial_1", (membrane.at(0) - recovery_at_membrane + drive.at(0))[: m_bits + 4].as_signed())
-        # Stage 1: the leak; the difference of line 5, saturated.
+        # Stage 1: the leak.
         partial = register("partial_2", (partial - (leaked >> (33 - m_bits)))[: m_bits + 4].as_signed())
-        difference = (coupled >> 14) - (recovery.at(1) >> (r_bits - OPERAND_BITS))
-        difference = register("difference", saturated(difference, OPERAND_BITS))
 
-        # Stages 2 to 4: line 6. One bit below the binary point rounds.
-        changed = register("changed", difference * carried["rate"].at(2))
-        recovery_sum = Cat(Const(1, 1), recovery.at(3)).as_signed() + (changed >> (34 - r_bits))
+        # Stages 1 to 5: the rest of lines 5 and 6. One bit below the binary point rounds.
+        difference = register("difference", (coupled >> 14) - (recovery.at(1) >> (r_bits - OPERAND_BITS)))
+        difference = register("difference_clipped", saturated(difference, OPERAND_BITS))
+        changed = register("changed", difference * carried["rate"].at(3))
+        recovery_sum = Cat(Const(1, 1), recovery.at(4)).as_signed() + (changed >> (34 - r_bits))
         recovery_sum = register("recovery_sum", recovery_sum[1 : r_bits + 2].as_signed())
-        recovered = ring.travel("recovered", saturated(recovery_sum, r_bits), 5)
+        recovered = ring.travel("recovered", saturated(recovery_sum, r_bits), 6)
 
         # Stages 0 to 5: line 3. Stages 1 to 6 of the sum wait for it.
         power = self._power(m, ring, operand)

@@ -456,7 +456,7 @@ def _fill(
     network: Network, quantised: QuantisedNetwork, core: CoreConfig, places: _Places, levels: dict[str, int]
 ) -> dict[str, WordArray]:
     """Contents of all memories."""
-    types = _AxonTypes(core) if core.typed else None
+    typed_rows: list[_TypedRow] = []
     weights = np.zeros((core.words, core.lanes), np.int64)
     # A row that ends before it starts is empty.
     base, start, last = np.zeros(core.axons, np.int64), np.ones(core.axons, np.int64), np.zeros(core.axons, np.int64)
@@ -468,8 +468,10 @@ def _fill(
             length = row_last - row_start + 1
             base[axon], start[axon], last[axon] = word, bundle.start + row_start, bundle.start + row_last
             row = rows[k, row_start * core.lanes : (row_last + 1) * core.lanes]
-            if types is not None:
-                types.assign(f"{bundle.source.label}[{bundle.used[k]}]", axon, row, (bundle.start + row_start) * core.lanes)
+            if core.typed:
+                reached = np.flatnonzero(row)
+                name = f"{bundle.source.label}[{bundle.used[k]}]"
+                typed_rows.append(_TypedRow(name, axon, reached + (bundle.start + row_start) * core.lanes, row[reached]))
                 row = (row != 0).astype(np.int64)
             weights[word : word + length] = row.reshape(length, core.lanes)
             word += length
@@ -491,13 +493,14 @@ def _fill(
         entry += len(entries)
     contents = {
         "weights": {"weight": weights[:, 0] if core.lanes == 1 else weights},
-        "rows": {"base": base, "start": start, "last": last} | ({} if types is None else {"type": types.of_axon}),
+        "rows": {"base": base, "start": start, "last": last},
         "route_index": {"first": route_first, "count": route_count},
         "routes": {"kind": route_table[:, 0], "delay": route_table[:, 1], "target": route_table[:, 2]},
         "control": {"last": _last_neurons(core, places, levels)},
     }
-    if types is not None:
-        by_type = types.weights.reshape(-1, core.lanes)
+    if core.typed:
+        contents["rows"]["type"], type_weights = _assign_types(core, typed_rows)
+        by_type = type_weights.reshape(-1, core.lanes)
         contents["type_weights"] = {"weight": by_type[:, 0] if core.lanes == 1 else by_type}
         if core.stochastic_synapses:
             contents["type_weights"]["stochastic"] = np.zeros_like(contents["type_weights"]["weight"])
@@ -521,32 +524,67 @@ def _last_neurons(core: CoreConfig, places: _Places, levels: dict[str, int]) -> 
 _UNREACHED = ("threshold", "peak")
 
 
-class _AxonTypes:
-    """Gives every axon a type, so that a neuron sees one weight on all axons of a type."""
+@dataclass(frozen=True, slots=True)
+class _TypedRow:
+    """Weights that an axon needs.
 
-    def __init__(self, core: CoreConfig) -> None:
-        self.of_axon = np.zeros(core.axons, np.int64)
-        #: Weight of each neuron for each type, 0 while it is free.
-        self.weights = np.zeros((AXON_TYPES, core.neuron_slots), np.int64)
+    Parameters
+    ----------
+    source : str
+        What it stands for, for messages.
+    axon : int
+    neurons, weights : int64 arrays
+        Neurons reached, and their weights.
+    """
 
-    def assign(self, source: str, axon: int, row: IntArray, first: int) -> None:
-        """Find the first type that suits a row of weights, which begins at neuron ``first``; ``source`` is named if there is none."""
-        reached = np.flatnonzero(row) + first
-        wanted = row[reached - first]
-        for number, weights in enumerate(self.weights):
-            if ((weights[reached] == wanted) | (weights[reached] == 0)).all():
-                weights[reached] = wanted
-                self.of_axon[axon] = number
-                return
-        raise CapacityError(
-            f"the weights of {source} suit none of the {AXON_TYPES} axon types: with one bit per synapse each source has a type, and a neuron "
-            f"one weight per type; use at most {AXON_TYPES} kinds of sources, or choose a geometry with weight_bits 2 or more"
-        )
+    source: str
+    axon: int
+    neurons: IntArray
+    weights: IntArray
+
+
+def _assign_types(core: CoreConfig, rows: list[_TypedRow]) -> tuple[IntArray, IntArray]:
+    """Give every axon a type, so that a neuron sees one weight on all axons of a type.
+
+    This is the colouring of a graph, done as Brelaz (1979) does: next comes the axon with the fewest types left, among those the one that
+    reaches most neurons; it takes the type in which most of its weights stand already.
+
+    Returns
+    -------
+    of_axon : int64 array ``[axons]``
+    weights : int64 array ``[types, neuron_slots]``
+    """
+    of_axon = np.zeros(core.axons, np.int64)
+    weights = np.zeros((AXON_TYPES, core.neuron_slots), np.int64)
+    wanted = np.zeros((len(rows), core.neuron_slots), np.int16)
+    for number, row in enumerate(rows):
+        wanted[number, row.neurons] = row.weights
+    sizes = (wanted != 0).sum(axis=1)
+    possible = np.ones((len(rows), AXON_TYPES), np.bool_)
+    open_rows = np.ones(len(rows), np.bool_)
+    while open_rows.any():
+        left = np.flatnonzero(open_rows)
+        chosen = left[np.lexsort((-sizes[left], possible[left].sum(axis=1)))[0]]
+        row = rows[chosen]
+        if not possible[chosen].any():
+            raise CapacityError(
+                f"the weights of {row.source} suit none of the {AXON_TYPES} axon types: with one bit per synapse each source has a type, "
+                f"and a neuron one weight per type; use at most {AXON_TYPES} kinds of sources, or a geometry with weight_bits 2 or more"
+            )
+        standing = (weights[:, row.neurons] == row.weights).sum(axis=1)
+        kind = int(np.argmax(np.where(possible[chosen], standing, -1)))
+        weights[kind, row.neurons] = row.weights
+        of_axon[row.axon] = kind
+        open_rows[chosen] = False
+        concerned = np.flatnonzero(open_rows & possible[:, kind])
+        others = wanted[np.ix_(concerned, row.neurons)]
+        possible[concerned, kind] = ((others == 0) | (others == row.weights)).all(axis=1)
+    return of_axon, weights
 
 
 def _parameters(quantised: QuantisedNetwork, core: CoreConfig, order: list[Population], first: dict[str, int]) -> _Parameters:
     """Parameters of all neurons; unused ones follow the model of the population before them, and never fire."""
-    size = max(core.neurons, max(first[p.label] + p.size for p in order))
+    size = max(core.neurons, *(first[p.label] + p.size for p in order))
     size = ceil_div(size, max(core.group, core.pipelines)) * max(core.group, core.pipelines)
     model_of = np.zeros(size, np.int64)
     used = np.zeros(size, np.bool_)
@@ -668,7 +706,9 @@ def _activity(
         raise InputError("samples hold values other than 0 and 1; encode analog values first (spikeloom.encode)")
     others = [p.label for p in network.populations if p.neurons is not None and not isinstance(p.neurons, Neurons)]
     if others:
-        warnings.append(f"no comparison with real numbers: {', '.join(others)} have no per-step form (another model than lif, or a FixedCell)")
+        warnings.append(
+            f"no comparison with real numbers: {', '.join(others)} have no per-step form (another model than lif, or a FixedCell)"
+        )
         return []
     spikes = array.astype(np.bool_)
     saturated: dict[str, int] = {}

@@ -273,7 +273,7 @@ def _neurons(node: Node, step: _Step, offset: FloatArray, reset: Reset, integrat
         return step.dt / tau if integrator == "euler" else -np.expm1(-step.dt / tau)
 
     def kept(lost: FloatArray) -> FloatArray:
-        return np.clip(np.round(1 - lost, DIGITS), 0, 1)
+        return np.clip(np.round(1 - lost, DIGITS), 0, 1) + 0.0  # no negative zero
 
     r = number("r")
     current_retention = None

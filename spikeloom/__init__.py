@@ -19,24 +19,30 @@ from spikeloom.arch.image import LoadableImage  # noqa: E402
 from spikeloom.host.chip import Chip  # noqa: E402
 from spikeloom.host.golden_chip import GoldenChip  # noqa: E402
 from spikeloom.network import encode  # noqa: E402
+from spikeloom.network.adex import AdExCell  # noqa: E402
 from spikeloom.network.compile import compile_network as compile  # noqa: A004, E402
-from spikeloom.network.description import IF_curr_delta, Network, Neurons  # noqa: E402
+from spikeloom.network.description import FixedCell, IF_curr_delta, Network, Neurons  # noqa: E402
 from spikeloom.network.image import Image  # noqa: E402
+from spikeloom.network.izhikevich import IzhikevichCell, QuadraticCell  # noqa: E402
 from spikeloom.network.nir_import import read_nir  # noqa: E402
 
 if _TYPE_CHECKING:
     from spikeloom.hdl.fabric import Fabric
 
 __all__ = [
-    "__version__",
+    "AdExCell",
     "Chip",
     "ChipConfig",
     "CoreConfig",
+    "FixedCell",
     "IF_curr_delta",
     "Image",
+    "IzhikevichCell",
     "Network",
     "Neurons",
+    "QuadraticCell",
     "SpikeloomError",
+    "__version__",
     "compile",
     "encode",
     "open",

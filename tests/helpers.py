@@ -9,14 +9,75 @@ import numpy as np
 import numpy.typing as npt
 from hypothesis import strategies as st
 
+from spikeloom.arch.adex import AdEx
 from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.image import LoadableImage, PopulationMap, PortMap
-from spikeloom.arch.layout import WordArray
-from spikeloom.arch.lif import Lif
-from spikeloom.arch.memory_map import regions
+from spikeloom.arch.izhikevich import Izhikevich
+from spikeloom.arch.layout import Field, WordArray
+from spikeloom.arch.lif import RESETS, Lif
+from spikeloom.arch.memory_map import Region, pack_neurons, regions
 
 #: Contents of memories: region name to field name to values.
 Contents = dict[str, dict[str, npt.NDArray[np.int64]]]
+
+
+@st.composite
+def lif_models(draw: st.DrawFn) -> Lif:
+    """Any leaky integrate-and-fire neuron."""
+    state_bits = draw(st.integers(8, 28))
+    leak_bits, current_bits = draw(st.just(0) | st.integers(2, 16)), draw(st.just(0) | st.integers(8, 28))
+    return Lif(
+        state_bits=state_bits,
+        fraction_bits=draw(st.integers(0, 12)),
+        decay=draw(st.booleans()),
+        leak_bits=leak_bits,
+        stochastic_leak=leak_bits > 0 and draw(st.booleans()),
+        bias_bits=draw(st.integers(0, state_bits)),
+        current_bits=current_bits,
+        current_wraps=current_bits > 0 and draw(st.booleans()),
+        resets=draw(st.sampled_from(RESETS)),
+        refractory_bits=draw(st.integers(0, 8)),
+        negative_threshold=draw(st.booleans()),
+        threshold_noise_bits=draw(st.just(0) | st.integers(1, min(20, state_bits - 1))),
+        adaptation_bits=draw(st.just(0) | st.integers(4, 28)),
+    )
+
+
+@st.composite
+def izhikevich_models(draw: st.DrawFn) -> Izhikevich:
+    """Any Izhikevich neuron."""
+    membrane_bits = draw(st.integers(16, 18))
+    substeps = draw(st.sampled_from([1, 2, 4]))
+    return Izhikevich(
+        membrane_bits=membrane_bits,
+        recovery_bits=draw(st.integers(20, 28)),
+        multiplier_bits=draw(st.integers(16, membrane_bits)),
+        substeps=substeps,
+        step_exponent=draw(st.integers(0, 4)),
+        multipliers=draw(st.sampled_from([1, *(3 * copies for copies in (1, 2, 4) if copies <= substeps)])),
+        input_shift=draw(st.integers(0, 12)),
+        bias_bits=draw(st.just(0) | st.integers(2, 24)),
+    )
+
+
+@st.composite
+def adex_models(draw: st.DrawFn) -> AdEx:
+    """Any AdEx neuron."""
+    membrane_bits = draw(st.integers(18, 24))
+    return AdEx(
+        membrane_bits=membrane_bits,
+        recovery_bits=draw(st.integers(max(16, membrane_bits - 4), 24)),
+        substeps=draw(st.integers(1, 16)),
+        input_shift=draw(st.integers(0, 16)),
+        bias_bits=draw(st.just(0) | st.integers(2, membrane_bits)),
+        table_bits=draw(st.integers(4, 8)),
+    )
+
+
+#: One to three models in any order.
+MODELS = st.permutations([lif_models(), izhikevich_models(), adex_models()]).flatmap(
+    lambda every: st.integers(1, 3).flatmap(lambda count: st.tuples(*every[:count]))
+)
 
 
 @st.composite
@@ -24,29 +85,63 @@ def core_configs(draw: st.DrawFn, max_axons: int = 80, max_neurons: int = 80) ->
     """Any legal geometry of moderate size."""
     lanes = draw(st.sampled_from([1, 2, 4, 8, 16, 32, 64]))
     pipelines = draw(st.sampled_from([p for p in (1, 2, 4, 8, 16) if p <= lanes]))
-    state_bits = draw(st.integers(8, 28))
-    config = CoreConfig(axons=draw(st.integers(1, max_axons)), neurons=draw(st.integers(1, max_neurons // pipelines)) * pipelines, weight_bits=draw(st.sampled_from([2, 4, 8, 16])), lanes=lanes, pipelines=pipelines, group=draw(st.sampled_from([1, 2, 4, 16, 128])), weight_words=draw(st.none() | st.integers(1, 300)), levels=draw(st.integers(1, 16)), destinations=draw(st.none() | st.integers(1, 300)), counters=draw(st.booleans()), models=(Lif(state_bits=state_bits, fraction_bits=draw(st.integers(0, 12)), refractory_bits=draw(st.integers(0, min(8, 32 - state_bits))), bias_bits=draw(st.integers(0, state_bits)), resets="relative" if draw(st.booleans()) else "absolute"),))
-    return config
+    neurons = draw(st.integers(1, max_neurons // pipelines)) * pipelines
+    weight_bits = draw(st.sampled_from([1, 2, 4, 8, 16]))
+    sets = draw(st.none() | st.integers(1, neurons))
+    return CoreConfig(
+        axons=draw(st.integers(1, max_axons)),
+        neurons=neurons,
+        weight_bits=weight_bits,
+        lanes=lanes,
+        pipelines=pipelines,
+        group=draw(st.sampled_from([1, 2, 4, 16, 128])) if sets is None else 1,
+        weight_words=draw(st.none() | st.integers(1, 300)),
+        models=draw(st.tuples(lif_models()) | MODELS),
+        sets=sets,
+        stochastic_synapses=weight_bits == 1 and draw(st.booleans()),
+        levels=draw(st.integers(1, 16)),
+        destinations=draw(st.none() | st.integers(1, 300)),
+        counters=draw(st.booleans()),
+    )
+
+
+def _fields(region: Region) -> tuple[Field, ...]:
+    """Fields of a word; those of the first model's, if it is a neuron's."""
+    layout = region.variants[0] if region.variants else region.layout
+    return layout.fields if layout is not None else ()
 
 
 def empty_contents(config: CoreConfig) -> Contents:
-    """Memories of a core that does nothing: no rows, no destinations, highest thresholds, every neuron takes part."""
+    """Memories of a core that does nothing: no rows, no destinations, highest thresholds, every neuron takes part.
+
+    Of a core with several models, all neurons follow the first.
+    """
     table = {name: region for name, region in regions(config).items() if region.in_image}
     contents: Contents = {}
     for name, region in table.items():
         contents[name] = {
             field.name: np.zeros((region.depth, field.count) if field.count > 1 else region.depth, np.int64)
-            for field in region.layout.fields
+            for field in _fields(region)
         }
     contents["rows"]["start"][:] = 1
-    contents["firing"]["threshold"][:] = (1 << (config.state_bits - 1)) - 1
+    for fields in contents.values():
+        if "threshold" in fields:
+            fields["threshold"][:] = config.models[0].parameter_names()["threshold"].high
     contents["control"]["last"][:] = config.neurons - 1
     return contents
 
 
 def pack(config: CoreConfig, contents: Mapping[str, Mapping[str, npt.ArrayLike]]) -> dict[str, WordArray]:
-    """Packed words of each region."""
-    return {name: regions(config)[name].layout.pack(values) for name, values in contents.items()}
+    """Packed words of each region; those of neurons as the first model's."""
+    result = {}
+    for name, values in contents.items():
+        region = regions(config)[name]
+        if region.variants:
+            fields = [values, *[None] * (len(region.variants) - 1)]
+            result[name] = pack_neurons(region, fields, np.zeros(region.depth, np.int64))
+        else:
+            result[name] = region.layout.pack(values)
+    return result
 
 
 def loadable(config: CoreConfig, memory: Mapping[str, WordArray], output_size: int = 1, **changes: Any) -> LoadableImage:
@@ -72,8 +167,7 @@ def relay_config(**changes: Any) -> CoreConfig:
         "neurons": 2,
         "weight_bits": 8,
         "lanes": 1,
-        "state_bits": 16,
-        "fraction_bits": 0,
+        "models": (Lif(state_bits=16, fraction_bits=0),),
         "destinations": 2,
         "levels": 2,
     }

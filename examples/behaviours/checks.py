@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikeloom.arch.izhikevich import Izhikevich
+from spikeloom.arch.layout import IntArray
 from spikeloom.examples.behaviours.reference import PEAK, Run, grid, parameters, simulate
 from spikeloom.examples.behaviours.stimuli import BEHAVIOURS, Behaviour, FloatArray
 from spikeloom.golden.izhikevich import izhikevich_step
@@ -185,7 +186,7 @@ CHECKS: dict[str, Callable[[Run], bool]] = {
 
 
 def cell(behaviour: Behaviour, robust: bool) -> IzhikevichCell:
-    """Cell of a behaviour."""
+    """Cell of a behaviour. The part of the stimulus that never stops is its constant current, so that it is rounded once with all others."""
     a, d = parameters(behaviour, robust)
     b = behaviour
     return IzhikevichCell(
@@ -198,6 +199,7 @@ def cell(behaviour: Behaviour, robust: bool) -> IzhikevichCell:
         k1=b.k1,
         k0=b.k0,
         v_peak=PEAK,
+        i_offset=b.rest,
         u_variant="accommodation" if b.accommodation else "standard",
     )
 
@@ -210,13 +212,20 @@ def model_of(behaviour: Behaviour, robust: bool, widths: Izhikevich) -> Izhikevi
     return dataclasses.replace(widths, input_shift=0, multipliers=1, substeps=1, step_exponent=exponent)
 
 
+def integer_currents(behaviour: Behaviour, robust: bool, model: Izhikevich) -> IntArray:
+    """Stimulus beyond the constant current for each tick, rounded to nearest in the unit of the synaptic sum, int64 array ``[ticks]``."""
+    times, current, _ = grid(behaviour, robust)
+    unit = cell(behaviour, robust).unit(model, float(times[1] - times[0]))
+    return np.rint((current - behaviour.rest) / unit).astype(np.int64)
+
+
 def simulate_golden(behaviour: Behaviour, robust: bool, widths: Izhikevich) -> Run:
-    """One behaviour in the golden model, from the same currents, rounded to its unit."""
-    times, current, substeps = grid(behaviour, robust)
+    """One behaviour in the golden model, from the same currents as integers."""
+    times, _, substeps = grid(behaviour, robust)
     dt = float(times[1] - times[0])
     model, kind = model_of(behaviour, robust, widths), cell(behaviour, robust)
     assert model.substeps == substeps
-    sums = np.rint(current / kind.unit(model, dt)).astype(np.int64)
+    sums = integer_currents(behaviour, robust, model)
     fields = kind.integers(model, 1, dt)
     state = {name: np.zeros((1, 1), np.int64) for name in ("membrane", "recovery", "started")}
     fired = np.zeros(len(times), np.bool_)
@@ -251,23 +260,22 @@ class Comparison:
     max_shift: float
 
 
+def comparison(behaviour: Behaviour, exact: Run, golden: Run) -> Comparison:
+    """One behaviour in floating point and in integers."""
+    check = CHECKS[behaviour.letter]
+    pairs = min(len(exact.spikes), len(golden.spikes))
+    return Comparison(
+        letter=behaviour.letter,
+        name=behaviour.name,
+        float_passed=bool(check(exact)),
+        golden_passed=bool(check(golden)),
+        float_spikes=len(exact.spikes),
+        golden_spikes=len(golden.spikes),
+        max_shift=float(np.abs(exact.spikes[:pairs] - golden.spikes[:pairs]).max(initial=0.0)),
+    )
+
+
 def compare(robust: bool = True, widths: Izhikevich | None = None) -> list[Comparison]:
     """All twenty: with the robust stimuli on ticks of 1 ms, or with the original ones at the step of each panel."""
     widths = widths or Izhikevich()
-    rows = []
-    for behaviour in BEHAVIOURS:
-        check = CHECKS[behaviour.letter]
-        exact, golden = simulate(behaviour, robust), simulate_golden(behaviour, robust, widths)
-        pairs = min(len(exact.spikes), len(golden.spikes))
-        rows.append(
-            Comparison(
-                letter=behaviour.letter,
-                name=behaviour.name,
-                float_passed=bool(check(exact)),
-                golden_passed=bool(check(golden)),
-                float_spikes=len(exact.spikes),
-                golden_spikes=len(golden.spikes),
-                max_shift=float(np.abs(exact.spikes[:pairs] - golden.spikes[:pairs]).max(initial=0.0)),
-            )
-        )
-    return rows
+    return [comparison(b, simulate(b, robust), simulate_golden(b, robust, widths)) for b in BEHAVIOURS]

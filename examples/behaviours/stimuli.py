@@ -80,6 +80,8 @@ class Behaviour:
         Coefficients of ``dv/dt = 0.04 v^2 + k1 v + k0 - u + I``.
     accommodation : bool
         Panel R: ``du/dt = a b (v + 65)``.
+    rest : float
+        Part of both stimuli that never stops.
     dt : float
         Step of the panel (ms).
     duration : float
@@ -103,6 +105,7 @@ class Behaviour:
     k1: float = 5.0
     k0: float = 140.0
     accommodation: bool = False
+    rest: float = 0.0
     dt: float = 0.25
     duration: float
     original: Stimulus
@@ -141,7 +144,7 @@ BEHAVIOURS = (
         original=ramp(0.075, 30), robust=ramp(0.085, 30),
     ),
     Behaviour(
-        letter="H", name="class 2 excitable", a=0.2, b=0.26, c=-65, d=0, v_init=-64, duration=300,
+        letter="H", name="class 2 excitable", a=0.2, b=0.26, c=-65, d=0, v_init=-64, rest=-0.5, duration=300,
         original=ramp(0.015, 30, rest=-0.5), robust=ramp(0.012, 30, rest=-0.5),
     ),
     Behaviour(
@@ -174,7 +177,7 @@ BEHAVIOURS = (
         robust=total(ticks(0.95, 10, 80, length=5), ticks(-6, 70, length=5)),
     ),
     Behaviour(
-        letter="P", name="bistability", a=0.1, b=0.26, c=-60, d=0, v_init=-61, duration=300,
+        letter="P", name="bistability", a=0.1, b=0.26, c=-60, d=0, v_init=-61, rest=0.24, duration=300,
         original=pulses(1.24, (37.5, 42.5), (216, 221), rest=0.24),
         robust=total(ticks(1.24, 38, length=5, rest=0.24), ticks(0.95, 216, length=4)),
     ),
@@ -187,11 +190,11 @@ BEHAVIOURS = (
         original=accommodation_ramps(1), robust=accommodation_ramps(0.9),
     ),
     Behaviour(
-        letter="S", name="inhibition-induced spiking", a=-0.02, b=-1, c=-60, d=8, v_init=-63.8, dt=0.5, duration=350,
+        letter="S", name="inhibition-induced spiking", a=-0.02, b=-1, c=-60, d=8, v_init=-63.8, rest=80, dt=0.5, duration=350,
         original=pulses(75, (49.9, 250.1), rest=80), robust=ticks(80 - 3.6, 50, length=200, rest=80),
     ),
     Behaviour(
-        letter="T", name="inhibition-induced bursting", a=-0.026, b=-1, c=-45, d=-2, v_init=-63.8, dt=0.5, duration=350,
+        letter="T", name="inhibition-induced bursting", a=-0.026, b=-1, c=-45, d=-2, v_init=-63.8, rest=80, dt=0.5, duration=350,
         original=pulses(75, (49.9, 250.1), rest=80), robust=ticks(80 - 6.5, 50, length=200, rest=80), robust_a=-0.02, robust_d=-1,
     ),
 )  # fmt: skip

@@ -28,7 +28,9 @@ from spikeloom.hdl.neuron import NeuronPipeline, Timing
 
 #: Fraction bits of cosine and sine.
 FRACTION = 14
-#: Bits of both parts of z, and of cosine and sine: what one multiplier of an iCE40 takes.
+#: Bits of cosine and sine, which are below 1 as z shrinks.
+FACTOR_BITS = 15
+#: Bits of both parts of z: what one multiplier of an iCE40 takes. The sum of two products then has 32 bits.
 BITS = 16
 
 
@@ -57,8 +59,8 @@ class Resonate(NeuronModel):
         return (Field("membrane", BITS, signed=True), Field("current", BITS, signed=True))
 
     def parameter_fields(self) -> tuple[Field, ...]:
-        """What z is multiplied by each tick, times 2**FRACTION."""
-        return (Field("cosine", BITS, signed=True), Field("sine", BITS, signed=True))
+        """What z is multiplied by in each tick, times ``2**FRACTION``."""
+        return (Field("cosine", FACTOR_BITS, signed=True), Field("sine", FACTOR_BITS, signed=True))
 
     def firing_fields(self) -> tuple[Field, ...]:
         """Threshold of the potential, and what it is set to after a spike."""

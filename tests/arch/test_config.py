@@ -1,30 +1,54 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 
+from spikeloom.arch.adex import AdEx
 from spikeloom.arch.config import ChipConfig, CoreConfig, bits_for, ceil_div
 from spikeloom.arch.errors import ConfigError
+from spikeloom.arch.izhikevich import Izhikevich
+from spikeloom.arch.layout import Field
+from spikeloom.arch.lif import Lif
+from spikeloom.arch.neuron import NeuronModel
 from tests.helpers import core_configs
+
+
+def _nameless(number: int) -> NeuronModel:
+    """A model that no image can name: it is not registered."""
+
+    class Nameless(NeuronModel):
+        def state_fields(self) -> tuple[Field, ...]:
+            return (Field("membrane", 8, signed=True),)
+
+        def parameter_fields(self) -> tuple[Field, ...]:
+            return (Field("threshold", 8, signed=True),)
+
+        def as_dict(self) -> dict[str, Any]:
+            return {"name": self.NAME}
+
+    Nameless.NAME = f"nameless{number}"
+    return Nameless()
+
+
+NINE = tuple(map(_nameless, range(9)))
+NOISY = Lif(threshold_noise_bits=4)
 
 #: Per parameter: smallest legal, largest legal, one that is not a power of two (where that is legal), and what these need beside them.
 LEGAL: dict[str, tuple[list[int], dict[str, Any]]] = {
     "axons": ([1, 8192, 37], {}),
     "neurons": ([1, 8192, 37], {"axons": 8}),
-    "weight_bits": ([2, 4, 8, 16], {}),
+    "weight_bits": ([1, 2, 4, 8, 16], {}),
     "lanes": ([1, 64], {}),
     "pipelines": ([1, 16], {"lanes": 64}),
     "group": ([1, 8192], {}),
     "weight_words": ([1, 2**20, 999_999], {"lanes": 1}),
-    "state_bits": ([8, 28, 13], {"refractory_bits": 4, "bias_bits": 8}),
-    "fraction_bits": ([0, 12, 5], {}),
     "accumulator_bits": ([9, 16, 11], {"weight_bits": 8, "axons": 256}),
-    "refractory_bits": ([0, 8, 3], {}),
-    "bias_bits": ([0, 24, 11], {"state_bits": 24}),
+    "sets": ([1, 256, 37], {}),
     "levels": ([1, 16, 3], {}),
     "destinations": ([1, 2**15, 777], {}),
 }
@@ -38,53 +62,55 @@ def test_legal_value_is_kept(name: str, value: int) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"axons": 0}, "axons is 0; it must be 1 to 8192"),
-        ({"axons": 8193}, "axons is 8193; it must be 1 to 8192"),
-        ({"neurons": 0}, "neurons is 0; it must be 1 to 8192"),
-        ({"neurons": 8193}, "neurons is 8193; it must be 1 to 8192"),
-        ({"weight_bits": 1}, "weight_bits is 1; it must be 2, 4, 8 or 16"),
-        ({"weight_bits": 17}, "weight_bits is 17; it must be 2, 4, 8 or 16"),
-        ({"weight_bits": 6}, "weight_bits is 6; it must be 2, 4, 8 or 16"),
-        ({"weight_bits": 8.0}, "weight_bits is 8.0; it must be 2, 4, 8 or 16"),
-        ({"weight_bits": True}, "weight_bits is True; it must be 2, 4, 8 or 16"),
-        ({"lanes": 0}, "lanes is 0; it must be 1 to 64"),
-        ({"lanes": 65}, "lanes is 65; it must be 1 to 64"),
+        ({"axons": 0}, "axons is 0; it must be 1 to 8192 (nearest: 1)"),
+        ({"axons": 8193}, "axons is 8193; it must be 1 to 8192 (nearest: 8192)"),
+        ({"neurons": 0}, "neurons is 0; it must be 1 to 8192 (nearest: 1)"),
+        ({"neurons": 8193}, "neurons is 8193; it must be 1 to 8192 (nearest: 8192)"),
+        ({"weight_bits": 3}, "weight_bits is 3; it must be 1, 2, 4, 8 or 16"),
+        ({"weight_bits": 17}, "weight_bits is 17; it must be 1, 2, 4, 8 or 16"),
+        ({"weight_bits": 6}, "weight_bits is 6; it must be 1, 2, 4, 8 or 16"),
+        ({"weight_bits": 8.0}, "weight_bits is 8.0; it must be 1, 2, 4, 8 or 16"),
+        ({"weight_bits": True}, "weight_bits is True; it must be 1, 2, 4, 8 or 16"),
+        ({"lanes": 0}, "lanes is 0; it must be 1 to 64 (nearest: 1)"),
+        ({"lanes": 65}, "lanes is 65; it must be 1 to 64 (nearest: 64)"),
         ({"lanes": 12}, "lanes is 12; it must be a power of two, for example 8 or 16"),
         ({"pipelines": 0}, "pipelines is 0; it must be 1 to 8; raise lanes for more pipelines"),
         ({"lanes": 4, "pipelines": 8}, "pipelines is 8; it must be 1 to 4; raise lanes for more pipelines"),
-        ({"lanes": 64, "pipelines": 32}, "pipelines is 32; it must be 1 to 16"),
+        ({"lanes": 64, "pipelines": 32}, "pipelines is 32; it must be 1 to 16 (nearest: 16)"),
         ({"pipelines": 6}, "pipelines is 6; it must be a power of two, for example 4 or 8"),
         ({"neurons": 10, "pipelines": 4}, "neurons is 10; it must be a multiple of the 4 pipelines"),
-        ({"group": 0}, "group is 0; it must be 1 to 8192"),
-        ({"group": 8193}, "group is 8193; it must be 1 to 8192"),
+        ({"group": 0}, "group is 0; it must be 1 to 8192 (nearest: 1)"),
+        ({"group": 8193}, "group is 8193; it must be 1 to 8192 (nearest: 8192)"),
         ({"group": 3}, "group is 3; it must be a power of two, for example 2 or 4"),
-        ({"weight_words": 0}, "weight_words is 0; it must be 1 to 524288"),
+        ({"weight_words": 0}, "weight_words is 0; it must be 1 to 524288 (nearest: 1)"),
         # 8 lanes x 8 bits are two bus words of 32 bits each, so half of the 2**20 addresses of a region.
-        ({"weight_words": 2**19 + 1}, "weight_words is 524289; it must be 1 to 524288"),
+        ({"weight_words": 2**19 + 1}, "weight_words is 524289; it must be 1 to 524288 (nearest: 524288)"),
         (
             {"axons": 8192, "neurons": 8192, "lanes": 1},
             "weight_words is 67108864; it must be 1 to 1048576; give fewer weight_words than a full crossbar has",
         ),
-        ({"state_bits": 7}, "state_bits is 7; it must be 8 to 28"),
-        ({"state_bits": 29}, "state_bits is 29; it must be 8 to 28"),
-        ({"fraction_bits": -1}, "fraction_bits is -1; it must be 0 to 12"),
-        ({"fraction_bits": 13}, "fraction_bits is 13; it must be 0 to 12"),
-        ({"refractory_bits": -1}, "refractory_bits is -1; it must be 0 to 8"),
-        ({"refractory_bits": 9}, "refractory_bits is 9; it must be 0 to 8"),
-        ({"bias_bits": -1}, "bias_bits is -1; it must be 0 to 24; it cannot be wider than the potential"),
-        ({"bias_bits": 25}, "bias_bits is 25; it must be 0 to 24; it cannot be wider than the potential"),
-        (
-            {"state_bits": 28, "refractory_bits": 5},
-            "state_bits + refractory_bits is 33; both share one 32-bit word, so lower one of them",
-        ),
-        ({"levels": 0}, "levels is 0; it must be 1 to 16"),
-        ({"levels": 17}, "levels is 17; it must be 1 to 16"),
+        ({"levels": 0}, "levels is 0; it must be 1 to 16 (nearest: 1)"),
+        ({"levels": 17}, "levels is 17; it must be 1 to 16 (nearest: 16)"),
         # 256 axons of 8 bits can sum to 8 + 8 bits.
-        ({"accumulator_bits": 8}, "accumulator_bits is 8; it must be 9 to 16"),
-        ({"accumulator_bits": 17}, "accumulator_bits is 17; it must be 9 to 16"),
-        ({"destinations": 0}, "destinations is 0; it must be 1 to 32768"),
-        ({"destinations": 32769}, "destinations is 32769; it must be 1 to 32768"),
-        ({"relative_reset": 1}, "relative_reset must be True or False, not 1"),
+        ({"accumulator_bits": 8}, "accumulator_bits is 8; it must be 9 to 16 (nearest: 9)"),
+        ({"accumulator_bits": 17}, "accumulator_bits is 17; it must be 9 to 16 (nearest: 16)"),
+        ({"destinations": 0}, "destinations is 0; it must be 1 to 32768 (nearest: 1)"),
+        ({"destinations": 32769}, "destinations is 32769; it must be 1 to 32768 (nearest: 32768)"),
+        ({"stochastic_synapses": 1}, "stochastic_synapses must be True or False, not 1"),
+        ({"stochastic_synapses": True}, "stochastic_synapses needs weight_bits 1, not 8"),
+        ({"sets": 0}, "sets is 0; it must be 1 to 256 (nearest: 1)"),
+        ({"sets": 257}, "sets is 257; it must be 1 to 256 (nearest: 256)"),
+        ({"sets": True}, "sets must be an integer, not True"),
+        ({"sets": 4, "group": 2}, "group is 2, but with sets each neuron chooses its own; leave one of them out"),
+        ({"models": ()}, "models is 0; it must be 1 to 8; a core holds at least one neuron model, and few different ones"),
+        ({"models": NINE}, "models is 9; it must be 1 to 8; a core holds at least one neuron model, and few different ones"),
+        ({"models": (Lif(), Lif(state_bits=20))}, "models holds lif, lif; each may occur once"),
+        ({"models": (Izhikevich(), Lif(), Izhikevich())}, "models holds izhikevich, lif, izhikevich; each may occur once"),
+        ({"models": (Lif(), "adex")}, "models holds 'adex', which is not a neuron model"),
+        ({"models": (Lif,)}, f"models holds {Lif!r}, which is not a neuron model"),
+        ({"models": 1}, "models must be a sequence of neuron models, not 1"),
+        ({"models": Lif}, f"models must be a sequence of neuron models, not {Lif!r}"),
+        ({"models": Lif()}, "models must be a sequence of neuron models; write models=(Lif(...),)"),
         ({"readback": "yes"}, "readback must be True or False, not 'yes'"),
         ({"counters": None}, "counters must be True or False, not None"),
         ({"axons": 2.5}, "axons must be an integer, not 2.5"),
@@ -103,8 +129,16 @@ def test_omitted_sizes_are_resolved() -> None:
     assert config.routes == 50
 
 
+def test_typed_sum_is_wide_enough_for_the_weights_of_the_types() -> None:
+    # 9 bits + ceil(log2(100)) = 7
+    assert CoreConfig(axons=100, weight_bits=1).sum_bits == 16
+    with pytest.raises(ConfigError, match=r"^accumulator_bits is 9; it must be 10 to 16 \(nearest: 10\)$"):
+        CoreConfig(axons=100, weight_bits=1, accumulator_bits=9)
+
+
 def test_single_axon_needs_no_wider_accumulator_than_a_weight() -> None:
     assert CoreConfig(axons=1, weight_bits=8).sum_bits == 8
+    assert CoreConfig(axons=1, weight_bits=1).sum_bits == 9
 
 
 @pytest.mark.parametrize(
@@ -117,6 +151,18 @@ def test_single_axon_needs_no_wider_accumulator_than_a_weight() -> None:
         ({"lanes": 1, "weight_bits": 2}, "weight_word_bits", 2),
         ({"neurons": 50, "group": 16}, "parameter_sets", 4),
         ({"neurons": 50, "group": 8192}, "parameter_sets", 1),
+        ({"neurons": 50, "sets": 7}, "parameter_sets", 7),
+        ({"lanes": 64, "weight_bits": 1}, "weight_word_bits", 64),
+        ({"weight_bits": 1}, "typed", True),
+        ({"weight_bits": 2}, "typed", False),
+        ({}, "kinds", False),
+        ({"sets": 1}, "kinds", True),
+        ({"models": (Lif(), Izhikevich())}, "kinds", True),
+        ({"models": (Izhikevich(),)}, "kinds", False),
+        ({}, "random", False),
+        ({"weight_bits": 1}, "random", False),
+        ({"weight_bits": 1, "stochastic_synapses": True}, "random", True),
+        ({"models": (Izhikevich(), NOISY)}, "random", True),
         ({"axons": 1}, "delay_words", 1),
         ({"axons": 16}, "delay_words", 1),
         ({"axons": 17}, "delay_words", 2),
@@ -136,9 +182,28 @@ def test_ceil_div_rounds_up(a: int, b: int, quotient: int) -> None:
     assert ceil_div(a, b) == quotient
 
 
+def test_models_may_come_as_any_sequence() -> None:
+    config = CoreConfig(models=[Lif(), AdEx()])  # type: ignore[arg-type]
+    assert config.models == (Lif(), AdEx())
+    assert config == CoreConfig(models=(Lif(), AdEx()))
+
+
+def test_model_is_found_by_name() -> None:
+    config = CoreConfig(models=(Izhikevich(substeps=2), Lif()))
+    assert config.model("izhikevich") == Izhikevich(substeps=2)
+    assert config.model("lif") == Lif()
+    assert config.model("adex") is None
+
+
+def test_eight_models_are_legal() -> None:
+    assert len(CoreConfig(models=NINE[:8]).models) == 8
+
+
 @given(core_configs())
 def test_dict_rebuilds_the_same_core(config: CoreConfig) -> None:
-    assert CoreConfig(**config.as_dict()) == config
+    data = config.as_dict()
+    assert CoreConfig.from_dict(data) == config
+    assert CoreConfig.from_dict(json.loads(json.dumps(data))) == config
 
 
 @given(core_configs())
@@ -155,11 +220,41 @@ def test_every_parameter_changes_the_geometry_id(name: str) -> None:
     config = CoreConfig(accumulator_bits=12)
     other: dict[str, Any] = {
         "axons": 255, "neurons": 128, "weight_bits": 4, "lanes": 16, "pipelines": 2, "group": 2, "weight_words": 100,
-        "state_bits": 23, "fraction_bits": 7, "accumulator_bits": 13, "refractory_bits": 5, "bias_bits": 15,
-        "relative_reset": False, "levels": 15, "destinations": 300, "readback": False, "counters": False,
+        "models": (Lif(state_bits=23),), "sets": 5, "stochastic_synapses": True, "accumulator_bits": 13, "levels": 15,
+        "destinations": 300, "readback": False, "counters": False,
     }  # fmt: skip
+    if name == "stochastic_synapses":
+        config = dataclasses.replace(config, weight_bits=1)
     changed = ChipConfig(core=dataclasses.replace(config, **{name: other[name]}))
     assert changed.geometry_id != ChipConfig(core=config).geometry_id
+
+
+#: Every field of every model, with a value other than the default, and what that needs beside it.
+OTHER_FIELDS: dict[NeuronModel, dict[str, Any]] = {
+    Lif(leak_bits=4, current_bits=20): {
+        "state_bits": 23, "fraction_bits": 7, "decay": False, "leak_bits": 5, "stochastic_leak": True, "bias_bits": 15,
+        "current_bits": 21, "current_wraps": True, "resets": "all", "refractory_bits": 5, "negative_threshold": True,
+        "threshold_noise_bits": 3, "adaptation_bits": 9,
+    },
+    Izhikevich(multiplier_bits=16): {
+        "membrane_bits": 17, "recovery_bits": 25, "multiplier_bits": 17, "substeps": 2, "step_exponent": 1, "multipliers": 3,
+        "input_shift": 5, "bias_bits": 9,
+    },
+    AdEx(): {"membrane_bits": 23, "recovery_bits": 23, "substeps": 5, "input_shift": 7, "bias_bits": 9, "table_bits": 6},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("model", "name"), [(model, field.name) for model in OTHER_FIELDS for field in dataclasses.fields(model)]  # type: ignore[arg-type]
+)
+def test_every_field_of_a_model_changes_the_geometry_id(model: NeuronModel, name: str) -> None:
+    other = dataclasses.replace(model, **{name: OTHER_FIELDS[model][name]})  # type: ignore[type-var]
+    assert ChipConfig(core=CoreConfig(models=(other,))).geometry_id != ChipConfig(core=CoreConfig(models=(model,))).geometry_id
+
+
+def test_order_of_the_models_changes_the_geometry_id() -> None:
+    first, second = (ChipConfig(core=CoreConfig(models=models)) for models in ((Lif(), AdEx()), (AdEx(), Lif())))
+    assert first.geometry_id != second.geometry_id
 
 
 def test_explicit_default_has_the_same_geometry_id() -> None:
@@ -214,6 +309,26 @@ def test_dict_of_another_version_is_refused(what: str, message: str) -> None:
         ChipConfig.from_dict(data)
 
 
-def test_docstring_describes_every_parameter() -> None:
-    text = CoreConfig.__doc__ or ""
-    assert [field.name for field in dataclasses.fields(CoreConfig) if f"\n    {field.name} : " not in text] == []
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ("lif", "models must be a list of neuron models, not 'lif'"),
+        (None, "models must be a list of neuron models, not None"),
+        ([], "models is 0; it must be 1 to 8; a core holds at least one neuron model, and few different ones"),
+        (["lif"], "a neuron model must be given by its name and fields, not 'lif'"),
+        ([{"name": "hodgkin"}], "no neuron model 'hodgkin'; known are "),
+        ([Lif().as_dict(), {"name": "adex"}], "not a adex model of this version of spikeloom: missing or unknown: bias_bits, "),
+        ([Lif().as_dict() | {"gain": 2}], "not a lif model of this version of spikeloom: missing or unknown: gain"),
+        ([Lif().as_dict() | {"state_bits": 7}], "state_bits is 7; it must be 8 to 28 (nearest: 8)"),
+        ([Lif().as_dict(), Lif().as_dict()], "models holds lif, lif; each may occur once"),
+    ],
+)
+def test_wrong_models_in_a_dict_are_refused(models: object, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
+        CoreConfig.from_dict(CoreConfig().as_dict() | {"models": models})
+
+
+@pytest.mark.parametrize("kind", [CoreConfig, Lif, Izhikevich, AdEx])
+def test_docstring_describes_every_parameter(kind: type) -> None:
+    text = kind.__doc__ or ""
+    assert [field.name for field in dataclasses.fields(kind) if f"\n    {field.name} : " not in text] == []

@@ -98,8 +98,8 @@ def test_memories_that_are_not_those_of_the_geometry_are_refused(extra: bool) ->
     if extra:
         memory["cache"] = memory["rows"]
     else:
-        del memory["bias"]
-    message = re.escape(f"core 0: the image holds {sorted(memory)}; the geometry needs ['bias', 'control', 'firing', ")
+        del memory["own"]
+    message = re.escape(f"core 0: the image holds {sorted(memory)}; the geometry needs ['control', 'firing', 'own', 'parameters', ")
     with pytest.raises(ImageError, match=f"^{message}"):
         relay_image(memories=(memory,))
 
@@ -142,8 +142,8 @@ def _set(region: str, field: str, index: int, value: int) -> Callable[[Contents]
         (_set("routes", "delay", 0, 0), "core 0, destination 0: axon 2 after 0 ticks; the core has 3 axons and delays of 1 to 15"),
         (_set("routes", "delay", 0, 15), None),
         (_set("routes", "target", 1, 1), "core 0, destination 1: output 1 of 1"),
-        (_set("leak", "retention", 1, 4097), "core 0: retention 4097 is above 4096 (1.0)"),
-        (_set("leak", "retention", 1, 4096), None),
+        (_set("parameters", "retention", 1, 4097), "core 0, lif neurons: retention 4097 is above 4096 (1.0); it must be 0 to 4096 (nearest: 4096)"),
+        (_set("parameters", "retention", 1, 4096), None),
         (_set("control", "last", 0, 1), None),
     ],
 )
@@ -241,14 +241,14 @@ def test_lowest_sum_of_the_accumulator_is_legal() -> None:
 def test_relative_reset_must_lead_downwards_from_a_positive_threshold(reset: int, threshold: int, sound: bool) -> None:
     config = relay_config()
     contents = empty_contents(config)
-    contents["leak"]["reset_mode"][1] = 1
+    contents["parameters"]["reset_mode"][1] = 1
     contents["firing"]["reset"][1], contents["firing"]["threshold"][1] = reset, threshold
     memory = pack(config, contents)
     if sound:
         loadable(config, memory)
     else:
         message = (
-            "core 0: a relative reset must be 0 or negative, and its threshold 0 or positive; "
+            "core 0, lif neurons: a relative reset must be 0 or negative, and its threshold 0 or positive; "
             "otherwise the potential could leave its range"
         )
         with pytest.raises(ImageError, match=f"^{re.escape(message)}$"):

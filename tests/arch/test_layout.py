@@ -100,7 +100,7 @@ def test_limits_of_a_field_are_packed_and_what_lies_beyond_is_refused(bits: int,
     assert (field.low, field.high) == (low, high)
     assert layout.unpack(layout.pack({"value": [low, high]}))["value"].tolist() == [low, high]
     for index, values in enumerate(([low - 1, low], [low, high + 1])):
-        message = re.escape(f"word.value[{index}] is {values[index]}; it must be {low} to {high}")
+        message = re.escape(f"word.value[{index}] is {values[index]}; it must be {low} to {high} (nearest: {(low, high)[index]})")
         with pytest.raises(ConfigError, match=f"^{message}$"):
             layout.pack({"value": values})
 
@@ -113,7 +113,7 @@ def test_any_integer_type_is_packed(kind: type) -> None:
 
 def test_large_unsigned_value_does_not_turn_negative() -> None:
     layout = WordLayout("word", (Field("value", 8, signed=True),))
-    with pytest.raises(ConfigError, match=r"^word\.value\[0\] is 18446744073709551615; it must be -128 to 127$"):
+    with pytest.raises(ConfigError, match=r"^word\.value\[0\] is 18446744073709551615; it must be -128 to 127 \(nearest: 127\)$"):
         layout.pack({"value": np.array([2**64 - 1], np.uint64)})
 
 
@@ -127,7 +127,7 @@ def test_large_unsigned_value_does_not_turn_negative() -> None:
         ({"a": [1], "b": [1]}, "word.b has shape (1,)"),
         ({"a": [1], "b": [[1, 1, 1]]}, "word.b has shape (1, 3)"),
         ({"a": 1, "b": [[1, 1]]}, "word.a has shape ()"),
-        ({"a": [1], "b": [[1, 4]]}, "word.b[0] is 4; it must be 0 to 3"),
+        ({"a": [1], "b": [[1, 4]]}, "word.b[0] is 4; it must be 0 to 3 (nearest: 3)"),
     ],
 )
 def test_wrong_values_are_refused(values: dict[str, Any], message: str) -> None:

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 
 from spikeloom.arch import registers
+from spikeloom.arch.adex import AdEx
 from spikeloom.arch.config import ChipConfig, CoreConfig
+from spikeloom.arch.izhikevich import Izhikevich
 from spikeloom.arch.lif import Lif
 from spikeloom.arch.registers import REGISTERS, Access, Address, Status, constants
 from tests.helpers import core_configs
@@ -48,7 +50,7 @@ def _check_constants(config: CoreConfig) -> None:
     chip = ChipConfig(core=config)
     words = constants(chip)
     assert all(0 <= word < 2**32 for word in words.values())
-    assert words[Address.VERSION] == 0x0001_0000
+    assert words[Address.VERSION] == 0x0002_0000
     assert words[Address.GEOMETRY] == chip.geometry_id
     assert words[Address.GEOMETRY_0].to_bytes(4, "little") == config.axons.to_bytes(2, "little") + config.neurons.to_bytes(
         2, "little"
@@ -57,16 +59,14 @@ def _check_constants(config: CoreConfig) -> None:
         config.weight_bits,
         config.lanes,
         config.pipelines,
-        config.state_bits,
+        len(config.models),
     )
     assert words[Address.GEOMETRY_2] == config.weight_words
-    assert divmod(words[Address.GEOMETRY_3], 2**16) == (config.group, config.destinations)
-    assert tuple(words[Address.GEOMETRY_4].to_bytes(4, "little")) == (
-        config.accumulator_bits,
-        config.fraction_bits,
-        config.refractory_bits,
-        config.bias_bits,
-    )
+    assert divmod(words[Address.GEOMETRY_3], 2**16) == (config.parameter_sets, config.destinations)
+    accumulator, flags, *spare = words[Address.GEOMETRY_4].to_bytes(4, "little")
+    assert accumulator == config.accumulator_bits
+    assert flags == (config.sets is not None) + 2 * config.stochastic_synapses
+    assert spare == [0, 0]
 
 
 @given(core_configs())
@@ -76,8 +76,12 @@ def test_geometry_registers_can_be_taken_apart_again(config: CoreConfig) -> None
 
 def test_largest_geometry_fits_its_registers() -> None:
     _check_constants(
-        CoreConfig(axons=8192, neurons=8192, weight_bits=16, lanes=64, pipelines=16, group=8192, weight_words=2**15, destinations=2**15, models=(Lif(state_bits=28, fraction_bits=12, refractory_bits=4, bias_bits=28),))
+        CoreConfig(
+            axons=8192, neurons=8192, weight_bits=16, lanes=64, pipelines=16, sets=8192, weight_words=2**15, destinations=2**15,
+            models=(Lif(), Izhikevich(), AdEx()),
+        )
     )  # fmt: skip
+    _check_constants(CoreConfig(axons=8192, neurons=8192, weight_bits=1, stochastic_synapses=True, weight_words=2**20))
 
 
 @pytest.mark.parametrize(

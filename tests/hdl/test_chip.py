@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from spikeloom.arch.config import ChipConfig, CoreConfig
+from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import COUNTER_NAMES, Destination, RegionId, regions
 from spikeloom.arch.registers import MAX_RUN, REGISTERS, Access, Address, Status, constants
 from spikeloom.hdl.chip import OUTPUT_QUEUE_DEPTH, Chip
@@ -25,10 +26,7 @@ def _config(**changes: Any) -> CoreConfig:
         "lanes": 2,
         "weight_bits": 4,
         "weight_words": 8,
-        "state_bits": 12,
-        "fraction_bits": 0,
-        "bias_bits": 8,
-        "refractory_bits": 2,
+        "models": (Lif(state_bits=12, fraction_bits=0, bias_bits=8, refractory_bits=2),),
         "destinations": 8,
         "levels": 1,
     }
@@ -302,8 +300,8 @@ def test_only_ticks_with_outputs_show_in_the_queue() -> None:
     async def script(bench: Bench, ctx: Any) -> None:
         contents = _firing(bench.config.core, {3: [_output(1)]})
         contents["firing"]["threshold"][3] = 2
-        contents["bias"]["bias"][3] = 1
-        contents["leak"]["retention"][3] = 4096
+        contents["own"]["bias"][3] = 1
+        contents["parameters"]["retention"][3] = 4096
         await bench.load(ctx, contents)
         assert await bench.write(ctx, Address.RUN, 10) == OK
         await bench.wait(ctx)
@@ -424,8 +422,8 @@ def test_a_full_queue_holds_the_tick_up_and_loses_nothing() -> None:
 def test_clear_empties_queue_state_events_counters_and_tick() -> None:
     async def script(bench: Bench, ctx: Any) -> None:
         contents = _firing(bench.config.core, {1: [_output(3), (Destination.AXON, 15, 7)]})
-        contents["bias"]["bias"][:] = 3
-        contents["leak"]["retention"][:] = 4096
+        contents["own"]["bias"][:] = 3
+        contents["parameters"]["retention"][:] = 4096
         contents["firing"]["refractory"][1] = 3
         await bench.load(ctx, contents)
         names = ("state", "delays", "counters")

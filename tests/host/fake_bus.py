@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 
 from spikeloom.arch.config import ChipConfig
-from spikeloom.arch.memory_map import COUNTER_NAMES, delay_depth, regions
+from spikeloom.arch.memory_map import COUNTER_NAMES, delay_depth, models_and_sets, pack_neurons, regions
 from spikeloom.arch.registers import Address, constants
 from spikeloom.golden.core import Core
 from spikeloom.host.bus import Bus, WordsArray
@@ -116,8 +116,9 @@ class FakeBus(Bus):
         core, config = self._chip(), self.config
         layout = next(region.layout for region in self._regions.values() if region.name == name)
         if name == "state":
-            values = {"membrane": core.membrane[0]}
-            return layout.pack(values | ({"refractory": core.refractory[0]} if config.refractory_bits else {}))
+            region = regions(config)["state"]
+            fields = [{field.name: core.state[field.name][0] for field in model.state_fields()} for model in config.models]
+            return pack_neurons(region, fields, models_and_sets(config, self._memory.get("kinds"))[0])
         if name == "delays":
             slots = np.zeros((16, delay_depth(config)), np.int64)  # 16 axons in each of depth / 16 words
             slots[:, : config.axons] = core.scheduler.pending[:, 0]

@@ -86,8 +86,8 @@ def test_more_outputs_than_one_read_takes_are_all_seen() -> None:
     contents["weights"]["weight"][:] = 1
     contents["rows"] = {"base": np.array([0]), "start": np.array([0]), "last": np.array([4])}
     contents["firing"] = {name: np.zeros(40, np.int64) for name in contents["firing"]}
-    contents["leak"] = {name: np.zeros(40, np.int64) for name in contents["leak"]}
-    contents["bias"]["bias"][:] = 0
+    contents["parameters"] = {name: np.zeros(40, np.int64) for name in contents["parameters"]}
+    contents["own"]["bias"][:] = 0
     contents["control"]["last"][:] = 39
     contents["route_index"] = {"first": np.arange(40), "count": np.ones(40, np.int64)}
     contents["routes"] = {"kind": np.ones(40, np.int64), "delay": np.zeros(40, np.int64), "target": np.arange(40)}
@@ -101,8 +101,8 @@ def test_recorded_potentials_equal_those_of_the_golden_chip(level: int) -> None:
     config = relay_config()
     contents = relay_contents(config)
     contents["firing"]["threshold"][1] = 9
-    contents["leak"]["retention"][:] = 3000
-    contents["bias"]["bias"][:] = 1
+    contents["parameters"]["retention"][:] = 3000
+    contents["own"]["bias"][:] = 1
     image = relay_image(memories=(pack(config, contents),), populations=(PopulationMap("second", 0, 1, 1, level),))
     spikes = _random_spikes(2, 12, 2)
     chip, _ = _chip(image)
@@ -159,7 +159,7 @@ def test_closing_the_chip_closes_the_bus() -> None:
     ("action", "what"),
     [
         (lambda chip: chip.state(), "the state cannot be read"),
-        (lambda chip: chip.membrane(), "potentials cannot be read"),
+        (lambda chip: chip.neuron_state(), "the state of neurons cannot be read"),
         (lambda chip: chip.run([[1, 0, 0]], record=["cells"]), "potentials cannot be recorded"),
     ],
 )
@@ -185,7 +185,7 @@ def _wrong_ident(bus: FakeBus) -> None:
 
 
 def _newer_protocol(bus: FakeBus) -> None:
-    bus.registers[Address.VERSION] = 0x0002_0003
+    bus.registers[Address.VERSION] = 0x0003_0003
 
 
 def _other_geometry(bus: FakeBus) -> None:
@@ -196,7 +196,7 @@ def _other_geometry(bus: FakeBus) -> None:
     ("spoil", "kind", "message"),
     [
         (_wrong_ident, LinkError, "the answer 0x0000dead to IDENT is not that of a spikeloom chip (0x4d4f4f4c)"),
-        (_newer_protocol, ImageError, "the chip speaks protocol 2.3, this driver 1.0; build the bitstream again with this version"),
+        (_newer_protocol, ImageError, "the chip speaks protocol 3.3, this driver 2.0; build the bitstream again with this version"),
         (
             _other_geometry,
             ImageError,
@@ -220,7 +220,7 @@ def test_chip_that_does_not_fit_is_refused_and_nothing_is_written(
 def test_chip_of_a_newer_minor_version_is_accepted() -> None:
     image = relay_image()
     bus = FakeBus(image.config)
-    bus.registers[Address.VERSION] = 0x0001_0005
+    bus.registers[Address.VERSION] = 0x0002_0005
     assert BusChip(bus, image).run([[1, 0]]).tolist() == [[True]]
 
 

@@ -87,7 +87,7 @@ def test_no_samples_give_no_outputs() -> None:
 def test_image_without_inputs_runs_on_its_bias() -> None:
     config = relay_config()
     contents = relay_contents(config)
-    contents["bias"]["bias"][0] = 2
+    contents["own"]["bias"][0] = 2
     empty = np.zeros(0, np.int64)
     image = relay_image(memories=(pack(config, contents),), inputs=(), input_index=empty, input_axon=empty, input_offset=empty)
     assert GoldenChip(image).run(np.zeros((3, 0), np.bool_)).tolist() == [[True]] * 3
@@ -162,8 +162,8 @@ def test_state_is_that_of_the_core_after_the_last_tick() -> None:
     for row in spikes:
         core.inject(np.arange(37), row[np.newaxis])
         core.tick()
-    np.testing.assert_array_equal(chip.state()["core0.membrane"], core.membrane[0])
-    np.testing.assert_array_equal(chip.state()["core0.refractory"], core.refractory[0])
+    np.testing.assert_array_equal(chip.state()["core0.membrane"], core.state["membrane"][0])
+    np.testing.assert_array_equal(chip.state()["core0.refractory"], core.state["refractory"][0])
     np.testing.assert_array_equal(chip.state()["core0.delays"], core.scheduler.pending[:, 0])
     assert core.scheduler.pending.any()
 

@@ -23,6 +23,14 @@ def lif(size: int | None = 3, *, tau: float = 1e-3, r: float = 10.0, v_threshold
     return nir.LIF(**{name: np.full(() if size is None else size, value, np.float32) for name, value in numbers.items()})
 
 
+def cuba(size: int = 3, *, alpha: float = 0.8, beta: float = 0.9, dt: float = 1e-4, **changes: float) -> nir.CubaLIF:
+    """A CubaLIF node as snnTorch writes its Synaptic: the current keeps ``alpha`` per step, the potential ``beta``."""
+    tau_syn, tau_mem = (float(np.float32(dt) / np.float32(1 - kept)) for kept in (alpha, beta))
+    numbers = {"tau_syn": tau_syn, "tau_mem": tau_mem, "r": tau_mem / dt, "w_in": tau_syn / dt, "v_leak": 0.0, "v_threshold": 1.0}
+    numbers |= {"v_reset": 0.0} | changes
+    return nir.CubaLIF(**{name: np.full(size, value, np.float32) for name, value in numbers.items()})
+
+
 def spiking(size: int = 3, *, r: float = 1.0, v_threshold: float = 1.0) -> nir.IF:
     """An IF node as Sinabs writes it."""
     return nir.IF(r=np.full(size, r), v_threshold=np.full(size, v_threshold))
@@ -77,7 +85,7 @@ def feedforward(*sizes: int, seed: int = 0, **changes: Any) -> Network:
     return network
 
 
-def random_network(seed: int, *, uniform: bool = False) -> Network:
+def random_network(seed: int, *, uniform: bool = False, extras: bool = False) -> Network:
     """Anything that a core computes: layers of odd sizes, skips, self loops, delays, several inputs and outputs, all resets.
 
     Parameters
@@ -86,11 +94,13 @@ def random_network(seed: int, *, uniform: bool = False) -> Network:
         All follows from it.
     uniform : bool
         Neurons of a population have equal parameters but for their bias, as cores with shared parameter sets need it.
+    extras : bool
+        Some populations have synaptic currents and adaptive thresholds.
     """
     rng = np.random.default_rng(seed)
     network = Network()
     sources = [network.input(int(rng.integers(1, 8)), f"in{k}") for k in range(rng.integers(1, 4))]
-    layers = [_random_population(network, rng, f"layer{k}", uniform) for k in range(rng.integers(1, 5))]
+    layers = [_random_population(network, rng, f"layer{k}", uniform, extras) for k in range(rng.integers(1, 5))]
     for depth, layer in enumerate(layers):
         _connect(network, rng, layers[depth - 1] if depth else sources[0], layer, None)
         for other in (*sources, *layers[: max(depth - 1, 0)]):
@@ -108,7 +118,7 @@ def random_network(seed: int, *, uniform: bool = False) -> Network:
     return network
 
 
-def _random_population(network: Network, rng: np.random.Generator, label: str, uniform: bool) -> Population:
+def _random_population(network: Network, rng: np.random.Generator, label: str, uniform: bool, extras: bool) -> Population:
     size = int(rng.integers(1, 14))
 
     def some(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -122,6 +132,13 @@ def _random_population(network: Network, rng: np.random.Generator, label: str, u
     if rng.random() < 0.1:
         threshold[:] = np.inf
     reset = np.where(np.isfinite(threshold), threshold, 0.0) if subtract else some(rng.normal(0, 0.4, size))
+    current: npt.NDArray[np.float64] | None = None
+    adaptation: npt.NDArray[np.float64] | None = None
+    step: npt.NDArray[np.float64] | None = None
+    if extras and rng.random() < 0.6:
+        current = some(rng.choice([0.0, 0.5, 0.9, 0.98], size))
+    if extras and rng.random() < 0.6:
+        adaptation, step = some(rng.choice([0.5, 0.9, 0.99], size)), some(rng.exponential(0.3, size))
     return network.population(
         size,
         Neurons(
@@ -131,6 +148,9 @@ def _random_population(network: Network, rng: np.random.Generator, label: str, u
             reset=reset,
             reset_mode="subtract" if subtract else "value",
             refractory=some(rng.integers(0, 4, size)).astype(np.int64) * int(rng.random() < 0.3),
+            current_retention=current,
+            adaptation_retention=adaptation,
+            adaptation_step=step,
         ),
         label,
     )

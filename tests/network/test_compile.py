@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import spikeloom
 from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.errors import CapacityError, ConfigError, InputError, NetworkError
 from spikeloom.arch.lif import Lif
-from spikeloom.network.description import Network
+from spikeloom.network.description import Network, Neurons
 from spikeloom.network.evaluate import evaluate
 from spikeloom.network.image import Image
 from spikeloom.network.quantise import quantise
@@ -26,8 +27,11 @@ def chip(lif: Lif | None = None, **changes: Any) -> ChipConfig:
     return ChipConfig(core=CoreConfig(**({"axons": 256, "neurons": 256, "lanes": 4} | models | changes)))
 
 
-def random_chip(seed: int) -> tuple[ChipConfig, dict[str, Any]]:
-    """A geometry that is large enough for every random network, and options of the quantiser."""
+def random_chip(seed: int, *, extras: bool = False) -> tuple[ChipConfig, dict[str, Any]]:
+    """A geometry that is large enough for every random network, and options of the quantiser.
+
+    ``extras``: with synaptic currents and adaptive thresholds.
+    """
     rng = np.random.default_rng([seed, 2])
     lanes = int(rng.choice([1, 2, 4, 8, 16, 32, 64]))
     bits = int(rng.choice([2, 4, 8, 16]))
@@ -37,7 +41,13 @@ def random_chip(seed: int) -> tuple[ChipConfig, dict[str, Any]]:
         pipelines=int(rng.choice([p for p in (1, 2, 4, 8, 16) if p <= lanes])),
         group=int(rng.choice([1, 1, 2, 8, 32])),
         weight_bits=bits,
-        lif=Lif(state_bits=state_bits, bias_bits=min(16, state_bits), refractory_bits=4, fraction_bits=int(rng.integers(0, 9))),
+        lif=Lif(
+            state_bits=state_bits,
+            bias_bits=min(16, state_bits),
+            refractory_bits=4,
+            fraction_bits=int(rng.integers(0, 9)),
+            **({"current_bits": state_bits, "current_wraps": bool(seed % 2), "adaptation_bits": state_bits} if extras else {}),
+        ),
         destinations=1024,
     )
     return config, {"weight_bits": int(rng.integers(2, bits, endpoint=True)), "scale": str(rng.choice(["neuron", "layer"]))}
@@ -76,6 +86,35 @@ def test_the_chip_gives_the_spikes_of_a_same_step_evaluation(seed: int) -> None:
     spikes = random_spikes(seed, network)
     image = spikeloom.compile(network, config=config, **options)
     assert_equal(run(image, spikes), columns(network, expected(network, spikes, config, **options)), seed)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_currents_and_adaptations_give_the_spikes_of_a_same_step_evaluation(seed: int) -> None:
+    config, options = random_chip(seed, extras=True)
+    network = random_network(seed, uniform=config.core.group > 1, extras=True)
+    spikes = random_spikes(seed, network)
+    device = spikeloom.open("golden", spikeloom.compile(network, config=config, **options))
+    labels = [population.label for population in network.populations if not population.is_input]
+    device.run(spikes, record=labels)
+    trains = expected(network, spikes, config, **options)
+    for label in labels:
+        found = device.recorded[label].spikes
+        assert found is not None
+        assert_equal(found, trains[label], (seed, label))
+
+
+@pytest.mark.parametrize("plain", [{"current_retention": None}, {"adaptation_retention": None, "adaptation_step": None}])
+def test_currents_and_adaptations_change_the_spikes(plain: dict[str, None]) -> None:
+    """Otherwise the test above would say little."""
+    changed = 0
+    for seed in range(60):
+        network, without = random_network(seed, extras=True), random_network(seed, extras=True)
+        for population in without.populations:
+            if isinstance(population.neurons, Neurons):
+                object.__setattr__(population, "neurons", replace(population.neurons, **plain))
+        spikes = random_spikes(seed, network)
+        changed += not np.array_equal(columns(network, evaluate(network, spikes)), columns(without, evaluate(without, spikes)))
+    assert changed >= 20
 
 
 def test_the_random_networks_are_not_silent_and_visit_all_features() -> None:

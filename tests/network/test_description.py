@@ -192,6 +192,19 @@ def test_a_chain_of_two_thousand_populations_has_delays() -> None:
         ({"threshold": np.array([1.0, np.nan])}, "threshold of neuron 1 is nan"),
         ({"threshold": np.array([1.0, -np.inf])}, "threshold of neuron 1 is -inf; only inf (never fires) may be infinite"),
         ({"threshold": np.ones(3)}, "threshold has shape [3]; the population has 2 neurons"),
+        ({"current_retention": np.array([0.5, 1.5])}, "current_retention of neuron 1 is 1.5; it must be 0 to 1"),
+        ({"current_retention": np.array([0.5, np.nan])}, "current_retention of neuron 1 is nan"),
+        ({"current_retention": np.ones(3)}, "current_retention has shape [3]; the population has 2 neurons"),
+        (
+            {"adaptation_retention": np.array([-0.5, 0.5]), "adaptation_step": np.ones(2)},
+            "adaptation_retention of neuron 0 is -0.5; it must be 0 to 1",
+        ),
+        (
+            {"adaptation_retention": np.ones(2), "adaptation_step": np.array([1.0, -0.5])},
+            "an adaptation_step of -0.5; it must be 0 or more (nearest: 0)",
+        ),
+        ({"adaptation_step": np.ones(2)}, "adaptation_retention and adaptation_step belong together; give both or none"),
+        ({"adaptation_retention": np.ones(2)}, "adaptation_retention and adaptation_step belong together; give both or none"),
         ({"refractory": np.array([0, -1])}, "a refractory period of -1 steps; it must be 0 or more"),
         (
             {"reset_mode": "subtract", "reset": np.array([1.0, -0.5])},

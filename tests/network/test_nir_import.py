@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 
 import spikeloom
+from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.errors import NetworkError
+from spikeloom.arch.lif import Lif
 from spikeloom.network.description import Network, Neurons
 from spikeloom.network.evaluate import evaluate
-from tests.network.cases import chain, graph, lif, linear, matrices, spiking
+from spikeloom.network.quantise import quantise
+from tests.network.cases import chain, cuba, graph, lif, linear, matrices, spiking
 
 
 def only(network: Network, name: str = "1") -> Neurons:
@@ -219,6 +222,186 @@ def test_notes_tell_the_range_of_decay_and_gain() -> None:
     node.tau = np.array([0.01, 0.02], np.float32)
     network = spikeloom.read_nir(chain(linear(2, 3), node, outputs=2), dt=1e-3)
     assert network.find("1").note == "LIF: dt 0.001 s (as told); decay 0.9 to 0.95 per step; input gain 1 to 2"
+
+
+# Synaptic currents -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(0.9, 0.8), (0.5, 0.95), (0.0, 0.9), (0.99, 0.5)])
+def test_snntorch_synaptic_keeps_its_alpha_and_beta_and_adds_its_input_once(alpha: float, beta: float, tmp_path: Path) -> None:
+    network = exported(cuba(1, alpha=alpha, beta=beta), tmp_path)
+    assert steps(network)[:2] == (beta, 1.0)
+    assert only(network).current_retention.tolist() == [alpha]
+    assert network.find("1").note == (
+        "CubaLIF: dt 0.0001 s (r dt / tau is 1, as snnTorch and SpikingJelly write it); "
+        f"decay {beta:g} per step, of the current {alpha:g}; input gain 1"
+    )
+
+
+def test_snntorch_synaptic_with_late_subtraction_is_what_its_default_does(tmp_path: Path) -> None:
+    """``syn = alpha syn + x; mem = beta mem + syn - spike of the step before * threshold``."""
+    alpha, beta = 0.7, 0.9
+    path = tmp_path / "net.nir"
+    nir.write(path, chain(nir.Linear(np.full((1, 3), 0.17, np.float32)), cuba(1, alpha=alpha, beta=beta), outputs=1))
+    network = spikeloom.read_nir(path, reset="subtract-late")
+    spikes = np.random.default_rng(5).random((1, 300, 3)) < 0.4
+    syn, mem, fired, expected = 0.0, 0.0, False, []
+    for step in range(300):
+        syn = alpha * syn + float(np.float32(0.17)) * spikes[0, step].sum()
+        mem = beta * mem + syn - fired
+        fired = mem > 1
+        expected.append(fired)
+    assert 30 < sum(expected) < 270
+    assert evaluate(network, spikes)["1"][0, :, 0].tolist() == expected
+
+
+def cuba_of(tau_syn: float, tau_mem: float, **changes: float) -> nir.CubaLIF:
+    """One neuron with w_in and r of 1."""
+    return cuba(1, **({"tau_syn": tau_syn, "tau_mem": tau_mem, "r": 1.0, "w_in": 1.0} | changes))
+
+
+@pytest.mark.parametrize(
+    ("node", "options", "current", "decay", "gain", "reason"),
+    [
+        (cuba_of(0.005, 0.01), {}, 0.8, 0.9, 0.02, "dt 0.001 s (r is 1, as Norse writes it with its step of 1 ms)"),
+        (cuba_of(5.0, 10.0), {}, 0.8, 0.9, 0.02, "dt 1 step (tau above 1 with r of 1 counts steps, as Sinabs writes it)"),
+        (cuba_of(0.5, 10.0), {"dt": 0.1}, 0.8, 0.99, 0.002, "dt 0.1 s (as told)"),
+        (cuba_of(5e-4, 0.01), {}, 0.8, 0.99, 0.002, "dt 0.0001 s (r is 1 and tau below 1 ms, as SpikingJelly writes it)"),
+        (cuba_of(0.005, 0.01, w_in=5.0), {}, 0.8, 0.9, 0.1, "dt 0.001 s"),
+        (cuba_of(0.005, 0.01, r=3.0), {"dt": 1e-3}, 0.8, 0.9, 0.06, "dt 0.001 s (as told)"),
+        (cuba_of(5.0, 10.0), {"dt": "steps"}, 0.8, 0.9, 0.02, "dt 1 step (time constants count steps)"),
+        (cuba_of(0.02, 0.02, r=19.0, w_in=20.0), {}, 0.95, 0.95, 0.95, "dt 0.001 s (tau / (1 + r), as Rockpool reads it)"),
+        (
+            cuba_of(5.0, 10.0, r=2.0),
+            {"dt": "steps", "integrator": "exact"},
+            round(math.exp(-0.2), 6),
+            round(math.exp(-0.1), 6),
+            2 * (1 - math.exp(-0.1)) * (1 - math.exp(-0.2)),
+            "dt 1 step",
+        ),
+    ],
+)
+def test_both_decays_and_the_gain_of_a_current(
+    node: nir.CubaLIF, options: dict[str, Any], current: float, decay: float, gain: float, reason: str, tmp_path: Path
+) -> None:
+    network = exported(node, tmp_path, **options)
+    found = steps(network)
+    assert only(network).current_retention[0] == pytest.approx(current, abs=1e-6)
+    assert found[:2] == pytest.approx((decay, gain), rel=1e-5)
+    assert reason in found[2]
+
+
+def test_a_current_of_a_file_without_w_in_and_v_reset() -> None:
+    source = chain(nir.Linear(np.ones((1, 1))), cuba_of(5.0, 10.0), inputs=1, outputs=1).to_dict()
+    for name in ("w_in", "v_reset"):
+        del source["nodes"]["1"][name]
+    bare = nir.NIRGraph.from_dict(source)
+    assert steps(spikeloom.read_nir(bare))[:2] == pytest.approx((0.9, 0.02))
+    assert only(spikeloom.read_nir(bare)).reset.tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("reset", "mode", "amount"), [("nir", "value", -0.25), ("zero", "value", 0.0), ("subtract", "subtract", 2.0)]
+)
+def test_a_current_does_not_change_the_reset(reset: Any, mode: str, amount: float) -> None:
+    found = only(spikeloom.read_nir(chain(linear(3, 3), cuba(v_reset=-0.25, v_threshold=2.0)), reset=reset))
+    assert (found.reset_mode, found.reset.tolist()) == (mode, [amount] * 3)
+
+
+def test_cubali_never_fires_and_leaks_towards_v_leak() -> None:
+    node = nir.CubaLI(tau_syn=np.full(3, 5.0), tau_mem=np.full(3, 10.0), r=np.ones(3), v_leak=np.full(3, -2.0))
+    network = spikeloom.read_nir(chain(linear(3, 3), node))
+    assert np.isinf(only(network).threshold).all()
+    assert only(network).bias == pytest.approx([-0.2] * 3)
+    assert only(network).current_retention.tolist() == [0.8] * 3
+    assert not evaluate(network, np.ones((1, 50, 3), np.bool_))["1"].any()
+
+
+def test_a_constant_input_rises_with_the_current() -> None:
+    """What a bias in front of a current does, by hand; a potential that only got the bias itself would fire at once."""
+    biased = nir.Affine(np.full((1, 1), 0.5), np.full(1, 0.05))
+    network = spikeloom.read_nir(chain(biased, cuba(1, alpha=0.9, beta=0.8), inputs=1, outputs=1))
+    assert [p.label for p in network.populations] == ["input", "1", "constant"]
+    assert network.find("constant").note == "fires in every step: constant input of 1"
+    spikes = np.random.default_rng(3).random((1, 200, 1)) < 0.1
+    syn, mem, expected = 0.0, 0.0, []
+    for step in range(200):
+        syn = 0.9 * syn + 0.5 * spikes[0, step, 0] + 0.05
+        mem = 0.8 * mem + syn
+        expected.append(mem > 1)
+        mem = 0.0 if mem > 1 else mem
+    assert not expected[0]
+    assert 50 < sum(expected) < 180
+    assert evaluate(network, spikes)["1"][0, :, 0].tolist() == expected
+    core = CoreConfig(axons=8, neurons=8, weight_bits=16, models=(Lif(current_bits=28, state_bits=28),))
+    found = spikeloom.open("golden", spikeloom.compile(network, config=ChipConfig(core=core))).run(spikes)
+    assert found[0, :, 0].tolist() == expected
+
+
+def test_a_node_may_have_the_name_of_the_constant() -> None:
+    nodes = {
+        "constant": nir.Input(np.array([1])),
+        "w": nir.Affine(np.ones((1, 1)), np.ones(1)),
+        "n": cuba(1),
+        "output": nir.Output(np.array([1])),
+    }
+    network = spikeloom.read_nir(graph(nodes, [("constant", "w"), ("w", "n"), ("n", "output")]))
+    assert [p.label for p in network.populations] == ["constant", "n", "constant_"]
+
+
+@pytest.mark.parametrize("name", ["tau_syn", "tau_mem"])
+@pytest.mark.parametrize("value", [0.0, -0.02])
+def test_a_time_constant_of_a_current_that_is_not_above_zero_is_refused(name: str, value: float) -> None:
+    source = chain(cuba(1, **{name: value}), inputs=1, outputs=1)
+    for dt in ("auto", "steps", 1e-4):
+        with pytest.raises(NetworkError, match=rf"node '0' \(CubaLIF\): {name} is {value:g}; it must be above 0"):
+            spikeloom.read_nir(source, dt=dt)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["tau_syn", "tau_mem"])
+def test_a_time_constant_of_a_current_below_the_step_is_refused_but_for_the_exact_integrator(name: str) -> None:
+    source = chain(cuba_of(**({"tau_syn": 0.01, "tau_mem": 0.01} | {name: 5e-4})), inputs=1, outputs=1)
+    message = f"node '0' (CubaLIF): {name} is 0.0005, shorter than the step of 0.001 (as told); choose a smaller dt, or integrator='exact'"
+    with pytest.raises(NetworkError, match=re.escape(message)):
+        spikeloom.read_nir(source, dt=1e-3)
+    found = only(spikeloom.read_nir(source, dt=1e-3, integrator="exact"), "0")
+    kept = {"tau_syn": found.current_retention, "tau_mem": found.retention}[name]
+    assert kept.tolist() == [round(math.exp(-2), 6)]
+
+
+def test_a_step_of_a_current_that_cannot_be_inferred_is_asked_for() -> None:
+    source = chain(cuba_of(0.01, 0.01, r=-2.0), inputs=1, outputs=1)
+    with pytest.raises(NetworkError, match=r"node '0' \(CubaLIF, tau_syn = .*\): its time step cannot be inferred; say dt="):
+        spikeloom.read_nir(source)
+
+
+@pytest.mark.parametrize(("bits", "least"), [(8, (0.95, 0.9)), (16, (0.997, 0.985))])
+def test_a_current_of_a_file_follows_its_equations_on_the_chip(bits: int, least: tuple[float, float]) -> None:
+    """1000 steps of two layers: the integers are those of the chip, and nearly all spikes those of float64 (forward Euler)."""
+    rng = np.random.default_rng(11)
+    sizes = (20, 30, 10)
+    layers = [
+        nir.Linear(rng.normal(mean, 0.08, (post, pre)).astype(np.float32))
+        for mean, pre, post in zip((0.02, -0.015), sizes, sizes[1:], strict=False)
+    ]
+    source = chain(
+        layers[0], cuba(30, alpha=0.8, beta=0.9), layers[1], cuba(10, alpha=0.9, beta=0.95, v_reset=-0.2), inputs=20, outputs=10
+    )
+    network = spikeloom.read_nir(source)
+    spikes = rng.random((4, 1000, 20)) < 0.2
+    model = Lif(state_bits=28, current_bits=28, fraction_bits={8: 6, 16: 2}[bits])
+    core = CoreConfig(axons=64, neurons=64, weight_bits=bits, models=(model,))
+    device = spikeloom.open("golden", spikeloom.compile(network, config=ChipConfig(core=core)))
+    device.run(spikes, record=["1", "3"])
+    real = evaluate(network, spikes)
+    integer = evaluate(network, spikes, quantise(network, core))
+    for label, share in zip(("1", "3"), least, strict=True):
+        assert np.array_equal(device.recorded[label].spikes, integer[label]), label
+        assert 0.02 < real[label].mean() < 0.7, label
+        equal = float((real[label] == integer[label]).mean())
+        assert equal > share, (label, equal)
+        rates = np.abs(real[label].mean(axis=(0, 1)) - integer[label].mean(axis=(0, 1)))
+        assert rates.max() < 0.015, (label, rates.max())
 
 
 # Numbers -----------------------------------------------------------------------------------------------------------------
