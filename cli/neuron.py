@@ -152,7 +152,7 @@ def make_model(name: str, settings: Iterable[str]) -> NeuronModel:
     ConfigError
         If there is no such model or field, or a value is wrong.
     """
-    kind = model_class(name)
+    kind: Any = model_class(name)
     if not dataclasses.is_dataclass(kind):
         raise ConfigError(f"{kind.__name__} is not a dataclass; write @dataclass(frozen=True, kw_only=True) before the class")
     fields = {field.name: field for field in dataclasses.fields(kind)}
@@ -171,7 +171,8 @@ def make_model(name: str, settings: Iterable[str]) -> NeuronModel:
     ]
     if missing:
         raise ConfigError(f"{name} has no default for {', '.join(missing)}; give --set {missing[0]}=VALUE")
-    return kind(**values)
+    result: NeuronModel = kind(**values)
+    return result
 
 
 def _value(setting: str, text: str, default: object) -> object:

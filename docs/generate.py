@@ -26,16 +26,14 @@ from amaranth.hdl import Shape
 from amaranth.lib import data, stream, wiring
 from reading import code, constants, doc, entry, hexadecimal, members, section, table
 
-from spikeloom.arch import adex as arch_adex
 from spikeloom.arch import config as arch_config
 from spikeloom.arch import errors, frame, memory_map, registers
-from spikeloom.arch import izhikevich as arch_izhikevich
 from spikeloom.arch import layout as arch_layout
 from spikeloom.arch import lif as arch_lif
 from spikeloom.arch import neuron as arch_neuron
 from spikeloom.arch import random as arch_random
-from spikeloom.arch.boards import BOARDS, BoardGeometry
 from spikeloom.arch.adex import AdEx
+from spikeloom.arch.boards import BOARDS, BoardGeometry
 from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.frame import Operation, Request, seal
 from spikeloom.arch.image import LoadableImage
@@ -86,6 +84,10 @@ END = "<!-- end -->"
 EXAMPLE_BOARD = next(iter(BOARDS.values()))
 EXAMPLE = EXAMPLE_BOARD.chip()
 CORE = EXAMPLE.core
+LIF_WITH_EVERYTHING = Lif(
+    leak_bits=9, stochastic_leak=True, current_bits=24, resets="all", negative_threshold=True, threshold_noise_bits=18,
+    adaptation_bits=24,
+)  # fmt: skip
 EXAMPLE_NOTE = f"Example: the default geometry of `{EXAMPLE_BOARD.name}` ({CORE.weight_bits}-bit weights)."
 
 
@@ -520,7 +522,10 @@ def generators() -> dict[str, Callable[[], str]]:
         "chip-parameters": lambda: parameters(ChipConfig),
         "derived-sizes": derived_sizes,
         "geometry-constants": lambda: constant_table(
-            (arch_config, ("DELAY_SLOTS", "DELAY_BITS", "MAX_DELAY", "MAX_LEVELS", "DELAY_WORD_BITS", "AXON_TYPES", "TYPE_WEIGHT_BITS")),
+            (
+                arch_config,
+                ("DELAY_SLOTS", "DELAY_BITS", "MAX_DELAY", "MAX_LEVELS", "DELAY_WORD_BITS", "AXON_TYPES", "TYPE_WEIGHT_BITS"),
+            ),
             (arch_layout, ("BUS_WORD_BITS",)),
         ),
         "boards": board_table,
@@ -579,14 +584,14 @@ def generators() -> dict[str, Callable[[], str]]:
         "lif-parameters": lambda: parameters(Lif),
         "izhikevich-parameters": lambda: parameters(Izhikevich),
         "adex-parameters": lambda: parameters(AdEx),
-        "lif-words": lambda: model_words(CORE.models[0]),
+        "lif-words": lambda: "With every option:\n\n" + model_words(LIF_WITH_EVERYTHING),
         "izhikevich-words": lambda: model_words(Izhikevich()),
         "adex-words": lambda: model_words(AdEx()),
         "neuron-constants": lambda: constant_table(
             (arch_neuron, ("RANDOM_BITS", "MAX_MODELS")), (hdl_neuron, ("SUM_LATENCY", "RANDOM_LATENCY"))
         ),
         "random-constants": lambda: constant_table(
-            (arch_random, ("KEY_STEP", "ROW_INDEX", "FIELD_POLYNOMIAL", "FIELD_BITS", "UNIT_BITS"))
+            (arch_random, ("KEY_STEP", "ROW_INDEX", "MIX", "MIX_SHIFTS", "FIELD_POLYNOMIAL", "FIELD_BITS", "UNIT_BITS"))
         ),
         "ram-constants": lambda: constant_table((hdl_ram, ("SPRAM_DEPTH", "SPRAM_WIDTH"))),
         "uart-constants": lambda: constant_table((hdl_uart, ("FRAME_BITS", "MIN_DIVISOR"))),
@@ -611,8 +616,8 @@ def generators() -> dict[str, Callable[[], str]]:
         return f"{EXAMPLE_NOTE}\n\n{made[name]}"
 
     for name in (
-        "core", "scheduler", "extractor", "crossbar", "update", "lif", "izhikevich", "adex", "emitter", "counters", "ram", "banked-ram", "bus-port", "chip",
-        "link", "slip-decoder", "slip-encoder", "uart-receiver", "uart-transmitter", "top",
+        "core", "scheduler", "extractor", "crossbar", "update", "lif", "izhikevich", "adex", "emitter", "counters", "ram", "banked-ram",
+        "bus-port", "chip", "link", "slip-decoder", "slip-encoder", "uart-receiver", "uart-transmitter", "top",
     ):  # fmt: skip
         result[f"ports-{name}"] = partial(ports_of, name)
     return result

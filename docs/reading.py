@@ -8,9 +8,10 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping
 from types import ModuleType
+from typing import Any
 
 #: Constants shown in hexadecimal.
-HEXADECIMAL = ("KEY_STEP", "ROW_INDEX", "FIELD_POLYNOMIAL", "OFFSET_MASK", "PROTOCOL_VERSION", "IDENT")
+HEXADECIMAL = ("MIX", "KEY_STEP", "ROW_INDEX", "FIELD_POLYNOMIAL", "OFFSET_MASK", "PROTOCOL_VERSION", "IDENT")
 #: Meaning of constants that have no comment of their own in the code.
 MEANINGS = {
     "SPACE_SHIFT": "First bit of the space in an address.",
@@ -118,8 +119,14 @@ def constants(module: ModuleType, *names: str) -> list[tuple[str, str, str]]:
     rows = []
     for name in names:
         value = getattr(module, name)
-        rows.append((code(name), code(hexadecimal(value) if name in HEXADECIMAL else value), notes.get(name) or MEANINGS[name]))
+        rows.append((code(name), code(_value(name, value)), notes.get(name) or MEANINGS[name]))
     return rows
+
+
+def _value(name: str, value: Any) -> Any:
+    if name not in HEXADECIMAL:
+        return value
+    return ", ".join(map(hexadecimal, value)) if isinstance(value, tuple) else hexadecimal(value)
 
 
 def hexadecimal(value: int, digits: int = 8) -> str:

@@ -39,6 +39,8 @@ class Timing:
 class NeuronPipeline(wiring.Component):
     """Base of all pipelines: one neuron every ``timing.interval`` cycles, its result ``timing.latency`` cycles later. Nothing stalls it.
 
+    While a neuron is under way, the next start comes a multiple of ``timing.interval`` cycles after it.
+
     Parameters
     ----------
     model : NeuronModel

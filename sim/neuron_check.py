@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -105,23 +106,22 @@ def check_model(model: NeuronModel, seed: int = 1) -> tuple[Step, Timing]:
     if not same:
         raise NeuronError(f"{name}: an image cannot hold {plain}; fields must be numbers, texts or truth values")
     sample_parameters(model, np.random.default_rng(seed), 64)
-    step = _twin(model, "GOLDEN", "module:function")
+    step: Step = _twin(model, "GOLDEN", "module:function")
     if not callable(step):
         raise NeuronError(f"{name}: GOLDEN is {model.GOLDEN!r}, which is not a function")
     check_golden(model, step, seed)
     return step, check_timing(model)
 
 
-def _twin(model: NeuronModel, which: str, form: str) -> Step | type[NeuronPipeline]:
+def _twin(model: NeuronModel, which: str, form: str) -> Any:
     reference = getattr(model, which, None)
     what = "the golden step" if which == "GOLDEN" else "the pipeline in hardware"
     if not isinstance(reference, str) or not all(reference.partition(":")):
         raise NeuronError(f'{model.NAME}: {which} is {reference!r}; it must name {what} as "{form}"')
     try:
-        result: Step | type[NeuronPipeline] = twin(reference)
+        return twin(reference)
     except (ImportError, AttributeError) as error:
         raise NeuronError(f"{model.NAME}: {which} is {reference!r}, but there is no such thing: {error}") from error
-    return result
 
 
 def check_timing(model: NeuronModel) -> Timing:

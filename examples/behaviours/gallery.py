@@ -140,7 +140,9 @@ def measure(case: Case, name: str) -> tuple[dict[str, Run], CoreFigures]:
 def run_all(robust: bool, widths: Izhikevich, *, rtl: bool = True) -> tuple[list[Result], list[CoreFigures]]:
     """All twenty, in the order of the panels, and the figures of the cores if there is hardware."""
     what = "robust" if robust else "original"
-    exact, golden, hardware = {}, {}, {}
+    exact: dict[str, Run] = {}
+    golden: dict[str, Run] = {}
+    hardware: dict[str, Run] = {}
     with progress_bar(f"floating point, {what}") as progress:
         for number, behaviour in enumerate(BEHAVIOURS):
             exact[behaviour.letter] = simulate(behaviour, robust)

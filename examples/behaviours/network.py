@@ -17,8 +17,8 @@ from spikeloom.examples.behaviours.checks import cell, integer_currents, model_o
 from spikeloom.examples.behaviours.reference import Run, grid
 from spikeloom.examples.behaviours.stimuli import BEHAVIOURS, TICK, Behaviour
 from spikeloom.host.chip import Chip
-from spikeloom.network.izhikevich import IzhikevichCell
 from spikeloom.network.image import Image
+from spikeloom.network.izhikevich import IzhikevichCell
 
 BoolArray = npt.NDArray[np.bool_]
 

@@ -31,7 +31,7 @@ def trace(run: Run) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def _ring_down(axes: Any, result: Result) -> None:
-    """What follows the spike of panel J, magnified: the swings are a thousandth of a spike."""
+    """What follows the spike of panel J, magnified."""
     inset = axes.inset_axes((0.45, 0.52, 0.53, 0.26))
     for run, colour, width in ((result.exact, FLOAT, 2.6), (result.golden, GOLDEN, 0.9)):
         late = run.times > run.spikes[0] + LATE
@@ -53,8 +53,8 @@ def _panel(axes: Any, result: Result, robust: bool) -> None:
     for (run, colour), height in zip(runs, MARKS, strict=False):
         axes.vlines(run.spikes, height - 3.4, height + 3.4, color=colour, linewidth=1.1)
     low, high = float(current.min()), float(current.max())
-    height = STIMULUS_BOTTOM + (current - low) / ((high - low) or 1) * (STIMULUS_TOP - STIMULUS_BOTTOM)
-    axes.plot(times, height, color=STIMULUS, linewidth=1.1, drawstyle="steps-post")
+    stimulus = STIMULUS_BOTTOM + (current - low) / ((high - low) or 1) * (STIMULUS_TOP - STIMULUS_BOTTOM)
+    axes.plot(times, stimulus, color=STIMULUS, linewidth=1.1, drawstyle="steps-post")
     if behaviour.letter == "J" and len(result.exact.spikes) and len(result.golden.spikes):
         _ring_down(axes, result)
     end = float(times[-1])

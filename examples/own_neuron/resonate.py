@@ -28,9 +28,7 @@ from spikeloom.hdl.neuron import NeuronPipeline, Timing
 
 #: Fraction bits of cosine and sine.
 FRACTION = 14
-#: Bits of cosine and sine, which are below 1 as z shrinks.
-FACTOR_BITS = 15
-#: Bits of both parts of z: what one multiplier of an iCE40 takes. The sum of two products then has 32 bits.
+#: Bits of both parts of z, and of cosine and sine: what one multiplier of an iCE40 takes.
 BITS = 16
 
 
@@ -60,7 +58,7 @@ class Resonate(NeuronModel):
 
     def parameter_fields(self) -> tuple[Field, ...]:
         """What z is multiplied by in each tick, times ``2**FRACTION``."""
-        return (Field("cosine", FACTOR_BITS, signed=True), Field("sine", FACTOR_BITS, signed=True))
+        return (Field("cosine", BITS, signed=True), Field("sine", BITS, signed=True))
 
     def firing_fields(self) -> tuple[Field, ...]:
         """Threshold of the potential, and what it is set to after a spike."""
@@ -74,8 +72,8 @@ def resonate_step(
     """One tick of N neurons, for B samples at once; see ``spikeloom.golden.neuron``."""
     x, y = state["current"], state["membrane"]
     cosine, sine = parameters["cosine"], parameters["sine"]
-    current = saturate(((x * cosine - y * sine) >> FRACTION) + (synaptic_sum << model.input_shift), BITS)
-    membrane = saturate((x * sine + y * cosine) >> FRACTION, BITS)
+    current = saturate((x * cosine >> FRACTION) - (y * sine >> FRACTION) + (synaptic_sum << model.input_shift), BITS)
+    membrane = saturate((x * sine >> FRACTION) + (y * cosine >> FRACTION), BITS)
     fire = membrane > parameters["threshold"]
     return {"membrane": np.where(fire, parameters["reset"], membrane), "current": np.where(fire, 0, current)}, fire
 
@@ -110,12 +108,12 @@ class ResonatePipeline(NeuronPipeline):
         right = {"c": register("cosine", self.parameters.cosine), "s": register("sine", self.parameters.sine)}
         # Cycle 1: four products.
         products = {a + b: register(a + b, left[a] * right[b]) for a in left for b in right}
-        # Cycle 2: their sums; the synaptic sum is at the port.
-        turned_x = register("turned_x", products["xc"] - products["ys"])
-        turned_y = register("turned_y", products["xs"] + products["yc"])
+        # Cycle 2: their sums, without the fraction; the synaptic sum is at the port.
+        turned_x = register("turned_x", (products["xc"] >> FRACTION) - (products["ys"] >> FRACTION))
+        turned_y = register("turned_y", (products["xs"] >> FRACTION) + (products["yc"] >> FRACTION))
         drive = register("drive", self.synaptic_sum << self.model.input_shift)
         # Cycles 3 and 4: input; saturation.
-        total, potential = register("total", (turned_x >> FRACTION) + drive), register("potential", turned_y >> FRACTION)
+        total, potential = register("total", turned_x + drive), register("potential", turned_y)
         current, membrane = register("current", saturated(total)), register("membrane", saturated(potential))
         # Cycle 5 (firing): threshold and reset are at the port. The result is there in cycle 6, and zero in all others.
         age = Signal(6)

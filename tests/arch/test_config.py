@@ -245,7 +245,8 @@ OTHER_FIELDS: dict[NeuronModel, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(
-    ("model", "name"), [(model, field.name) for model in OTHER_FIELDS for field in dataclasses.fields(model)]  # type: ignore[arg-type]
+    ("model", "name"),
+    [(model, field.name) for model in OTHER_FIELDS for field in dataclasses.fields(model)],  # type: ignore[arg-type]
 )
 def test_every_field_of_a_model_changes_the_geometry_id(model: NeuronModel, name: str) -> None:
     other = dataclasses.replace(model, **{name: OTHER_FIELDS[model][name]})  # type: ignore[type-var]

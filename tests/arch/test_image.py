@@ -9,9 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spikeloom.arch.adex import AdEx
 from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.errors import ImageError
 from spikeloom.arch.image import PopulationMap, PortMap
+from spikeloom.arch.izhikevich import Izhikevich
+from spikeloom.arch.lif import Lif
+from spikeloom.arch.memory_map import pack_neurons, regions
 from spikeloom.sim.cases import random_case
 from tests.helpers import Contents, core_configs, empty_contents, loadable, pack, relay_config, relay_contents, relay_image
 
@@ -142,7 +146,10 @@ def _set(region: str, field: str, index: int, value: int) -> Callable[[Contents]
         (_set("routes", "delay", 0, 0), "core 0, destination 0: axon 2 after 0 ticks; the core has 3 axons and delays of 1 to 15"),
         (_set("routes", "delay", 0, 15), None),
         (_set("routes", "target", 1, 1), "core 0, destination 1: output 1 of 1"),
-        (_set("parameters", "retention", 1, 4097), "core 0, lif neurons: retention 4097 is above 4096 (1.0); it must be 0 to 4096 (nearest: 4096)"),
+        (
+            _set("parameters", "retention", 1, 4097),
+            "core 0, lif neurons: retention 4097 is above 4096 (1.0); it must be 0 to 4096 (nearest: 4096)",
+        ),
         (_set("parameters", "retention", 1, 4096), None),
         (_set("control", "last", 0, 1), None),
     ],
@@ -253,6 +260,119 @@ def test_relative_reset_must_lead_downwards_from_a_positive_threshold(reset: int
         )
         with pytest.raises(ImageError, match=f"^{re.escape(message)}$"):
             loadable(config, memory)
+
+
+MIXED = CoreConfig(axons=3, neurons=8, lanes=4, pipelines=2, models=(Lif(), Izhikevich(), AdEx()), sets=6)
+
+
+def _mixed(model: list[int], set_: list[int], config: CoreConfig = MIXED, **parameters: Any) -> None:
+    """Silent neurons of these models and sets; set k is one of model k % 3."""
+    contents = empty_contents(config)
+    memory = pack(
+        config, {name: values for name, values in contents.items() if name not in ("parameters", "firing", "own", "kinds")}
+    )
+    memory["kinds"] = regions(config)["kinds"].layout.pack({"model": model, "set": set_})
+    for name in ("parameters", "firing", "own"):
+        region = regions(config)[name]
+        fields = [
+            None
+            if layout is None
+            else {field.name: np.full(region.depth, parameters.get(field.name, 0)) for field in layout.fields}
+            for layout in region.variants
+        ]
+        owner = _ints(*model) if name == "own" else np.arange(config.parameter_sets) % 3
+        memory[name] = pack_neurons(region, fields, owner)
+    loadable(config, memory)
+
+
+def test_rows_of_different_models_are_accepted() -> None:
+    _mixed([0, 0, 1, 1, 2, 2, 0, 0], [0, 3, 1, 4, 2, 5, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("model", "first"), [([0, 0, 1, 1, 2, 0, 0, 0], 4), ([0, 1, 1, 2, 2, 2, 0, 0], 0), ([0, 0, 1, 1, 2, 2, 0, 2], 6)]
+)
+def test_neurons_of_a_row_must_follow_one_model(model: list[int], first: int) -> None:
+    message = f"core 0: neurons {first} and following are updated together but follow different models; let 2 neighbours follow one"
+    with pytest.raises(ImageError, match=f"^{message}$"):
+        _mixed(model, [0] * 8)
+
+
+def test_model_that_the_core_does_not_hold_is_refused() -> None:
+    with pytest.raises(ImageError, match=r"^core 0: neuron 4 follows model 3 of 3$"):
+        _mixed([0, 0, 1, 1, 3, 3, 0, 0], [0, 3, 1, 4, 2, 5, 0, 0])
+
+
+def test_set_that_the_core_does_not_hold_is_refused() -> None:
+    with pytest.raises(ImageError, match=r"^core 0: neuron 7 follows parameter set 6 of 6$"):
+        _mixed([0, 0, 1, 1, 2, 2, 0, 0], [0, 3, 1, 4, 2, 5, 0, 6])
+    config = relay_config(neurons=3, sets=3)
+    contents = empty_contents(config)
+    contents["kinds"]["set"][:] = _ints(2, 0, 3)
+    with pytest.raises(ImageError, match=r"^core 0: neuron 2 follows parameter set 3 of 3$"):
+        loadable(config, pack(config, contents))
+
+
+def test_senseless_parameters_name_the_model() -> None:
+    with pytest.raises(ImageError, match=r"^core 0, izhikevich neurons: reset\[0\] is 1; it must not exceed the threshold, 0, "):
+        _mixed([0, 0, 1, 1, 2, 2, 0, 0], [0, 3, 1, 4, 2, 5, 0, 0], reset=1)
+    # Nobody follows the model whose parameters make no sense.
+    _mixed([0, 0, 0, 0, 2, 2, 0, 0], [0, 3, 0, 3, 2, 5, 0, 0], reset=1)
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_only_sets_that_neurons_take_are_checked(used: bool) -> None:
+    config = relay_config(sets=2)
+    contents = empty_contents(config)
+    contents["parameters"]["retention"][1] = 4097
+    contents["kinds"]["set"][1] = int(used)
+    if used:
+        with pytest.raises(ImageError, match=r"^core 0, lif neurons: retention 4097 is above 4096"):
+            loadable(config, pack(config, contents))
+    else:
+        loadable(config, pack(config, contents))
+
+
+@pytest.mark.parametrize(
+    ("types", "weights", "bounds"),
+    [
+        # Three axons on neuron 1. 100 + 100 + 100 = 300 fits 10 bits; 255 + 255 + 2 = 512 does not; -256 - 256 = -512 does, -513 not.
+        ((0, 0, 0), (100, 0, 0, 0), None),
+        ((0, 0, 3), (255, 0, 0, 2), "0..512"),
+        ((0, 1, 2), (255, 255, 1, 0), None),
+        ((0, 0, 1), (-256, 0, 0, 0), None),
+        ((0, 0, 1), (-256, -1, 0, 0), "-513..0"),
+        # Positive and negative weights do not balance: any of the axons may be silent.
+        ((0, 0, 2), (-200, 0, 255, 0), None),
+        ((3, 3, 2), (0, 0, -256, 255), None),
+        ((3, 3, 3), (0, 0, -256, 255), "0..765"),
+    ],
+)
+def test_weights_of_the_types_bound_the_accumulator(types: Any, weights: Any, bounds: str | None) -> None:
+    config = relay_config(weight_bits=1, accumulator_bits=10)
+    contents = empty_contents(config)
+    contents["weights"]["weight"][0] = 1
+    contents["rows"] |= {"base": _ints(0, 0, 0), "start": _ints(1, 1, 1), "last": _ints(1, 1, 1), "type": _ints(*types)}
+    # Word type * 2 + neuron.
+    contents["type_weights"]["weight"][1::2] = weights
+    memory = pack(config, contents)
+    if bounds is None:
+        loadable(config, memory)
+    else:
+        with pytest.raises(
+            ImageError, match=rf"^core 0, neuron 1: its weights could sum to {re.escape(bounds)}, beyond the 10-bit "
+        ):
+            loadable(config, memory)
+    # A synapse that is not there adds nothing.
+    contents["weights"]["weight"][0] = 0
+    loadable(config, pack(config, contents))
+
+
+def test_seed_may_be_any_number_of_32_bits() -> None:
+    config = relay_config(weight_bits=1, stochastic_synapses=True)
+    contents = empty_contents(config)
+    contents["seed"]["seed"][0] = 2**32 - 1
+    loadable(config, pack(config, contents))
 
 
 def test_absolute_reset_may_be_anything() -> None:

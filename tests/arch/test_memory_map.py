@@ -96,7 +96,11 @@ def test_only_changing_memories_are_left_out_of_an_image() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "missing"),
-    [({"models": (Lif(bias_bits=0),)}, "own"), ({"counters": False}, "counters"), ({"models": (Izhikevich(bias_bits=9),)}, "firing")],
+    [
+        ({"models": (Lif(bias_bits=0),)}, "own"),
+        ({"counters": False}, "counters"),
+        ({"models": (Izhikevich(bias_bits=9),)}, "firing"),
+    ],
 )
 def test_feature_left_out_has_no_region(arguments: dict[str, Any], missing: str) -> None:
     assert set(regions(CoreConfig())) - set(regions(CoreConfig(**arguments))) == {missing}
@@ -109,7 +113,9 @@ def test_refractory_period_left_out_has_no_field() -> None:
 
 
 def test_relative_reset_left_out_has_no_field() -> None:
-    assert [field.name for field in regions(CoreConfig(models=(Lif(resets="absolute"),)))["parameters"].layout.fields] == ["retention"]
+    assert [field.name for field in regions(CoreConfig(models=(Lif(resets="absolute"),)))["parameters"].layout.fields] == [
+        "retention"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ from spikeloom.hdl.core import Core
 from spikeloom.hdl.fabric import FABRICS
 from spikeloom.hdl.verilog import to_verilog
 
-SMALL = CoreConfig(axons=16, neurons=16, weight_bits=4, lanes=4, levels=1, counters=False, models=(Lif(state_bits=16, fraction_bits=4),))
+SMALL = CoreConfig(
+    axons=16, neurons=16, weight_bits=4, lanes=4, levels=1, counters=False, models=(Lif(state_bits=16, fraction_bits=4),)
+)
 PARTS = {"ecp5": ("--25k", "--package", "CABGA256", "--speed", "6"), "ice40": ("--hx8k", "--package", "ct256")}
 
 

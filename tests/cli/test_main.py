@@ -537,7 +537,7 @@ def _spoil_potential(monkeypatch: pytest.MonkeyPatch, tick: int, neuron: int) ->
     def tick_(self: Core) -> Any:
         result = right(self)
         if self.ticks > tick:
-            self.membrane[:, neuron] += 1
+            self.state["membrane"][:, neuron] += 1
         return result
 
     monkeypatch.setattr(Core, "tick", tick_)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,11 +11,14 @@ import numpy as np
 import pytest
 
 from spikeloom.arch.config import ChipConfig, CoreConfig
-from spikeloom.arch.layout import IntArray
-from spikeloom.arch.memory_map import COUNTER_NAMES, Destination, regions
+from spikeloom.arch.izhikevich import Izhikevich
+from spikeloom.arch.layout import IntArray, WordArray
+from spikeloom.arch.lif import Lif
+from spikeloom.arch.memory_map import COUNTER_NAMES, Destination, pack_neurons, regions
 from spikeloom.arch.registers import Address
+from spikeloom.hdl.core import KIND_CYCLES
 from spikeloom.hdl.fabric import GENERIC, Fabric
-from spikeloom.hdl.lif import Lif
+from spikeloom.hdl.neuron import Timing, pipeline_class
 from spikeloom.sim.rtl_bus import RtlBus
 from tests.docs.test_generated import generate
 
@@ -24,11 +28,27 @@ Destinations = Sequence[tuple[int, int, int]]
 TO_AXON, TO_OUTPUT = (Destination.AXON, 2, 1), (Destination.OUTPUT, 0, 1)
 
 SMALL = CoreConfig(axons=40, neurons=64, lanes=8, levels=2)
-NARROW = CoreConfig(axons=33, neurons=48, lanes=16, pipelines=4, levels=1, destinations=64, models=(Lif(state_bits=14, fraction_bits=2, bias_bits=0, refractory_bits=0),))
+NARROW = CoreConfig(
+    axons=33, neurons=48, lanes=16, pipelines=4, levels=1, destinations=64,
+    models=(Lif(state_bits=14, fraction_bits=2, bias_bits=0, refractory_bits=0),),
+)  # fmt: skip
 DEEP = CoreConfig(axons=100, neurons=80, lanes=4, levels=2, destinations=256)
 #: Its accumulators have an output register, and its weight memory is read in parts.
 SLOW = Fabric(name="slow", slow_block_ram=True, block_ram_depth=512)
-CASES = {"small": (SMALL, GENERIC), "narrow": (NARROW, GENERIC), "deep": (DEEP, SLOW)}
+SETS = CoreConfig(axons=40, neurons=64, lanes=8, pipelines=2, levels=2, sets=5)
+#: A neuron every 12 cycles, and every 2.
+ONE_MULTIPLIER = CoreConfig(axons=40, neurons=32, lanes=8, levels=2, models=(Izhikevich(),))
+THREE_MULTIPLIERS = CoreConfig(axons=20, neurons=32, lanes=8, models=(Izhikevich(multipliers=3, substeps=2, bias_bits=8),))
+MIXED = CoreConfig(axons=40, neurons=32, lanes=8, pipelines=2, models=(Izhikevich(substeps=1), Lif()))
+CASES = {
+    "small": (SMALL, GENERIC),
+    "narrow": (NARROW, GENERIC),
+    "deep": (DEEP, SLOW),
+    "sets": (SETS, SLOW),
+    "one multiplier": (ONE_MULTIPLIER, GENERIC),
+    "three multipliers": (THREE_MULTIPLIERS, GENERIC),
+    "mixed, all of the first model": (MIXED, GENERIC),
+}
 
 
 class Circuit:
@@ -50,25 +70,57 @@ class Circuit:
         self.wait()
 
     def write(self, name: str, **values: IntArray) -> None:
-        region = self.table[name]
-        for index, word in enumerate(region.layout.pack(values)):
-            self.bus.write(region.address(index), word)
+        self.write_words(name, self.table[name].layout.pack(values))
+
+    def write_words(self, name: str, words: WordArray) -> None:
+        for index, word in enumerate(words):
+            self.bus.write(self.table[name].address(index), word)
+
+    def write_neurons(self, fire: Sequence[int], model_of: IntArray) -> None:
+        """Neurons that are silent, or fire in every tick."""
+        config = self.config
+        fires = np.zeros(config.neurons, np.bool_)
+        fires[list(fire)] = True
+        if config.sets is None:
+            fires_of_set, model_of_set, set_of = fires, model_of, np.arange(config.neurons)
+        else:
+            # Of two sets for each model the second fires.
+            number = np.arange(config.sets)
+            fires_of_set, model_of_set = number % 2 == 1, np.minimum(number // 2, len(config.models) - 1)
+            set_of = 2 * model_of + fires
+        if config.kinds:
+            kinds = {"model": model_of, "set": set_of}
+            self.write("kinds", **{field.name: kinds[field.name] for field in self.table["kinds"].layout.fields})
+        for name in ("parameters", "firing", "own"):
+            if name in self.table:
+                region = self.table[name]
+                fields = [
+                    None if layout is None else {field.name: np.zeros(region.depth, np.int64) for field in layout.fields}
+                    for layout in region.variants
+                ]
+                for model, values in zip(config.models, fields, strict=True):
+                    if values is not None and "threshold" in values:
+                        # An Izhikevich neuron fires from any potential above the lowest, and is so in each tick.
+                        low = model.parameter_names()["threshold"].low if isinstance(model, Izhikevich) else -1
+                        values["threshold"] = np.where(fires_of_set, low, 100)
+                        if isinstance(model, Izhikevich):
+                            values["reset"] = np.where(fires_of_set, low, 0)
+                owner = model_of if name == "own" else model_of_set
+                self.write_words(name, pack_neurons(region, fields, owner))
 
     def load(
-        self, start: IntArray, last: IntArray, fire: Sequence[int] = (), destinations: dict[int, Destinations] | None = None
+        self,
+        start: IntArray,
+        last: IntArray,
+        fire: Sequence[int] = (),
+        destinations: dict[int, Destinations] | None = None,
+        model_of: IntArray | None = None,
     ) -> None:
-        """Rows, neurons that fire in every tick, and destination lists."""
+        """Rows, neurons that fire in every tick, and destination lists; all neurons of the first model by default."""
         config = self.config
-        zero = np.zeros(config.parameter_sets, np.int64)
         empty = last < start
         self.write("rows", base=np.zeros(config.axons, np.int64), start=np.where(empty, 1, start), last=np.where(empty, 0, last))
-        self.write("leak", retention=zero, reset_mode=zero)
-        threshold = np.full(config.neurons, 100)
-        threshold[list(fire)] = -1
-        firing = {"threshold": threshold, "reset": zero}
-        self.write("firing", **(firing | ({"refractory": zero} if config.refractory_bits else {})))
-        if config.bias_bits:
-            self.write("bias", bias=zero)
+        self.write_neurons(fire, np.zeros(config.neurons, np.int64) if model_of is None else model_of)
         first, count = np.zeros((2, config.neurons), np.int64)
         entries: list[tuple[int, int, int]] = []
         for neuron, chosen in (destinations or {}).items():
@@ -82,9 +134,15 @@ class Circuit:
         self.write("control", last=np.full(config.levels, config.neurons - 1))
         self.clear()
 
-    def cycles_counted(self) -> int:
+    def counted(self, name: str) -> int:
         region = self.table["counters"]
-        return int(self.bus.read(region.address(list(COUNTER_NAMES).index("cycles")), 1)[0])
+        return int(self.bus.read(region.address(list(COUNTER_NAMES).index(name)), 1)[0])
+
+    def cycles_counted(self) -> int:
+        return self.counted("cycles")
+
+    def spikes_counted(self) -> int:
+        return self.counted("spikes")
 
     def tick(self, axons: Sequence[int]) -> int:
         """Cycles of one tick with these events, as the core counts them."""
@@ -106,8 +164,15 @@ class Formula:
 
     @property
     def update(self) -> int:
-        """R + L."""
-        return self.config.neurons // self.config.pipelines + Lif(config=self.config).latency
+        """R + L, all neurons of the first model."""
+        timing = self.timing(0)
+        rows = self.config.neurons // self.config.pipelines
+        return (rows - 1) * timing.interval + 1 + (KIND_CYCLES if self.config.kinds else 0) + timing.latency
+
+    def timing(self, number: int) -> Timing:
+        """Timing of a model's pipelines."""
+        model = self.config.models[number]
+        return pipeline_class(model).timing_of(model)
 
     @property
     def h(self) -> int:
@@ -155,11 +220,33 @@ def circuit(request: pytest.FixtureRequest) -> tuple[Circuit, Formula]:
     return Circuit(config, fabric), Formula(config, fabric)
 
 
+@pytest.fixture(scope="module")
+def mixed() -> Circuit:
+    return Circuit(MIXED, GENERIC)
+
+
 def test_tick_without_events(circuit: tuple[Circuit, Formula]) -> None:
     chip, formula = circuit
     zero = np.zeros(chip.config.axons, np.int64)
     chip.load(zero, zero)
     assert chip.tick([]) == generate.empty_tick(chip.config) == formula.d + formula.update + 12
+
+
+@pytest.mark.parametrize("model_of_rows", ["1" * 16, "0" * 8 + "1" * 8, "1" + "0" * 15, "01" * 8, "0011101100010111"])
+def test_tick_of_several_models_without_events(mixed: Circuit, model_of_rows: str) -> None:
+    """Runs of rows of one model, each at its interval; a change costs what the pipelines before it take, and a cycle.
+
+    So ``empty_tick`` holds if all neurons follow the first model (the case "mixed" above), and is no bound otherwise.
+    """
+    formula = Formula(MIXED, GENERIC)
+    zero = np.zeros(MIXED.axons, np.int64)
+    models = [int(letter) for letter in model_of_rows]
+    mixed.load(zero, zero, model_of=np.repeat(models, MIXED.pipelines))
+    runs = [(model, len(list(rows))) for model, rows in itertools.groupby(models)]
+    cycles = sum((rows - 1) * formula.timing(model).interval + 1 for model, rows in runs)
+    changes = sum(formula.timing(model).latency + 1 for model, _ in runs[:-1])
+    update = KIND_CYCLES + cycles + changes + formula.timing(models[-1]).latency
+    assert mixed.tick([]) == formula.d + update + 12
 
 
 def test_full_rows_follow_each_other_without_a_gap(circuit: tuple[Circuit, Formula]) -> None:
@@ -184,6 +271,7 @@ def test_spikes_of_the_last_block(circuit: tuple[Circuit, Formula]) -> None:
     ):
         chip.load(zero + 1, zero, fired, dict.fromkeys(fired, chosen))
         assert chip.tick([]) == formula.d + 6 + formula.update + 14 + len(fired) * (1 + len(chosen)) - less
+        assert chip.spikes_counted() == len(fired)
 
 
 def test_random_ticks_stay_within_the_bounds(circuit: tuple[Circuit, Formula]) -> None:

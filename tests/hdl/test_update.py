@@ -20,14 +20,22 @@ from spikeloom.hdl.update import Update
 from tests.hdl.helpers import POISONED, POISONED_ECP5, bus_read, bus_write, cycles, simulate
 
 SMALL = Lif(state_bits=16, fraction_bits=2, bias_bits=8, refractory_bits=2)
-NOISY = Lif(state_bits=16, fraction_bits=2, bias_bits=0, refractory_bits=0, leak_bits=6, stochastic_leak=True, threshold_noise_bits=6)
+NOISY = Lif(
+    state_bits=16, fraction_bits=2, bias_bits=0, refractory_bits=0, leak_bits=6, stochastic_leak=True, threshold_noise_bits=6
+)
 SLOW, FAST = Izhikevich(multiplier_bits=16, substeps=2, bias_bits=6), Izhikevich(multiplier_bits=16, substeps=2, multipliers=6)
 
 
 def _core(pipelines: int, **changes: Any) -> CoreConfig:
     """Three words of neurons, the last of which is half full."""
     lanes = max(4, 2 * pipelines)
-    arguments: dict[str, Any] = {"axons": 16, "neurons": 2 * lanes + lanes // 2, "lanes": lanes, "pipelines": pipelines, "models": (SMALL,)}
+    arguments: dict[str, Any] = {
+        "axons": 16,
+        "neurons": 2 * lanes + lanes // 2,
+        "lanes": lanes,
+        "pipelines": pipelines,
+        "models": (SMALL,),
+    }
     return CoreConfig(**(arguments | changes))
 
 
@@ -160,7 +168,11 @@ class Bench:
         """Step the neurons up to ``live``; spikes of each row."""
         config = self.config
         fired = np.zeros(config.neurons, np.bool_)
-        words = {name: unpack_neurons(self.table[name], self.memory[name]) for name in ("parameters", "firing", "own") if name in self.memory}
+        words = {
+            name: unpack_neurons(self.table[name], self.memory[name])
+            for name in ("parameters", "firing", "own")
+            if name in self.memory
+        }
         for number, model in enumerate(config.models):
             neurons = np.flatnonzero((self.model_of == number) & (np.arange(config.neurons) <= live))
             parameters = {
@@ -209,7 +221,9 @@ def test_rows_equal_the_golden_steps_in_order_and_in_time(name: str) -> None:
         await bench.clear(ctx)
         await bench.check_state(ctx)
         # All neurons; some that take part; some in use, of which one row takes part; all again.
-        for number, (last, live) in enumerate([(full, full), (full, full), (full, part), (part, config.pipelines - 1), (full, full)]):
+        for number, (last, live) in enumerate(
+            [(full, full), (full, full), (full, part), (part, config.pipelines - 1), (full, full)]
+        ):
             sums = bench.rng.integers(-150, 250, config.neuron_slots)
             bench.sums[:] = sums
             key = int(bench.rng.integers(0, 1 << 32))
@@ -219,9 +233,7 @@ def test_rows_equal_the_golden_steps_in_order_and_in_time(name: str) -> None:
             taken = bench.taken(last)
             assert [spikes for _, spikes, _ in bench.results] == expected[:rows]
             assert [at_last for *_, at_last in bench.results] == [0] * (rows - 1) + [1]
-            done = [
-                cycle + bench.timings[bench.model_of[row * config.pipelines]].latency + 1 for row, cycle in enumerate(taken)
-            ]
+            done = [cycle + bench.timings[bench.model_of[row * config.pipelines]].latency + 1 for row, cycle in enumerate(taken)]
             assert [cycle - begun for cycle, *_ in bench.results] == done, number
             # The sums of every word in use have been fetched once, and no others.
             words = last // config.lanes + 1

@@ -10,6 +10,7 @@ import pytest
 from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.errors import ConfigError, ImageError, LinkError
 from spikeloom.arch.image import LoadableImage, PopulationMap
+from spikeloom.arch.izhikevich import Izhikevich
 from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import COUNTER_NAMES, regions
 from spikeloom.arch.registers import Address
@@ -35,12 +36,18 @@ CONFIGS = [
     CoreConfig(axons=37, neurons=26, weight_bits=4, lanes=4),
     # A weight word of 8 slices, 3 delay words in 4, potential and refractory counter of 32 bits together.
     CoreConfig(axons=48, neurons=33, weight_bits=8, lanes=32, models=(Lif(state_bits=28, refractory_bits=4),)),
-    CoreConfig(axons=16, neurons=8, weight_bits=2, lanes=1, levels=1, models=(Lif(refractory_bits=0, bias_bits=0, resets="absolute"),)),
-]
+    CoreConfig(
+        axons=16, neurons=8, weight_bits=2, lanes=1, levels=1, models=(Lif(refractory_bits=0, bias_bits=0, resets="absolute"),)
+    ),
+    # Every region there is.
+    CoreConfig(
+        axons=20, neurons=24, weight_bits=1, lanes=8, pipelines=2, sets=7, stochastic_synapses=True, models=(Izhikevich(), Lif())
+    ),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-@pytest.mark.parametrize("seed", [6, 7, 10])
+@pytest.mark.parametrize("seed", [8, 10, 11])
 def test_chip_behind_a_bus_equals_the_golden_chip(config: CoreConfig, seed: int) -> None:
     image = random_case(config, seed).image
     spikes = _random_spikes(3, 30, config.axons)
@@ -58,8 +65,9 @@ def test_chip_behind_a_bus_equals_the_golden_chip(config: CoreConfig, seed: int)
     assert counters["spikes"].all()
 
 
-def test_memories_hold_the_image_after_loading() -> None:
-    image = random_case(CONFIGS[1], 3).image
+@pytest.mark.parametrize("config", CONFIGS)
+def test_memories_hold_the_image_after_loading(config: CoreConfig) -> None:
+    image = random_case(config, 3).image
     chip, _ = _chip(image)
     for name, words in image.memories[0].items():
         np.testing.assert_array_equal(chip.read_region(name), words, err_msg=name)

@@ -19,7 +19,7 @@ from spikeloom.sim.cases import random_case
 from tests.helpers import empty_contents, loadable, pack, relay_config, relay_contents, relay_image
 
 
-def _lively_image(seed: int = 7) -> LoadableImage:
+def _lively_image(seed: int = 6) -> LoadableImage:
     return random_case(CoreConfig(axons=37, neurons=26, weight_bits=4, lanes=4), seed).image
 
 

@@ -361,7 +361,9 @@ def test_one_bit_per_synapse_computes_the_evaluation(seed: int, kinds: int) -> N
 def test_weights_that_no_type_holds_are_refused() -> None:
     network = feedforward(6, 3)
     network.projections[0].weights[:] = np.arange(1, 7)[:, np.newaxis]
-    message = "the weights of in[4] suit none of the 4 axon types: with one bit per synapse each source has a type, and a neuron one"
+    message = (
+        "the weights of in[4] suit none of the 4 axon types: with one bit per synapse each source has a type, and a neuron one"
+    )
     with pytest.raises(CapacityError, match=re.escape(message)):
         spikeloom.compile(network, config=chip(models=(Lif(),), weight_bits=1))
     network.projections[0].weights[:] = np.array([1, 2, 3, 4, 4, 1])[:, np.newaxis]

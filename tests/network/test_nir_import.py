@@ -291,6 +291,41 @@ def test_both_decays_and_the_gain_of_a_current(
     assert reason in found[2]
 
 
+def test_rockpool_corrected_as_documented_is_its_own_step() -> None:
+    """``isyn += x; isyn *= exp(-dt/tau_syn); v = exp(-dt/tau_mem) v + isyn``, then the threshold is subtracted."""
+    dt, tau_syn, tau_mem = 1e-3, 0.004, 0.02
+    node = cuba_of(tau_syn, tau_mem, r=tau_mem * math.exp(-dt / tau_mem) / dt)
+    node.w_in = np.exp(-dt / node.tau_syn) / (1 - np.exp(-dt / node.tau_syn))
+    node.tau_syn, node.tau_mem = (dt / (1 - np.exp(-dt / tau)) for tau in (node.tau_syn, node.tau_mem))
+    node.r = node.tau_mem / dt
+    network = spikeloom.read_nir(chain(nir.Linear(np.full((1, 3), 0.13)), node, outputs=1), dt=dt, reset="subtract")
+    spikes = np.random.default_rng(5).random((1, 300, 3)) < 0.3
+    isyn, v, expected = 0.0, 0.0, []
+    for step in range(300):
+        isyn = (isyn + 0.13 * spikes[0, step].sum()) * math.exp(-dt / tau_syn)
+        v = math.exp(-dt / tau_mem) * v + isyn
+        expected.append(v > 1)
+        v -= expected[-1]
+    assert 30 < sum(expected) < 270
+    assert evaluate(network, spikes)["1"][0, :, 0].tolist() == expected
+
+
+def test_norse_corrected_as_documented_is_its_own_step_but_one_step_earlier() -> None:
+    """``v += dt/tau_mem (i - v)``, spike and reset, ``i = (1 - dt/tau_syn) i + x``."""
+    node = cuba_of(0.005, 0.01)
+    node.w_in = node.tau_syn / 1e-3
+    network = spikeloom.read_nir(chain(nir.Linear(np.full((1, 3), 0.5)), node, outputs=1))
+    spikes = np.random.default_rng(6).random((1, 300, 3)) < 0.3
+    i, v, expected = 0.0, 0.0, []
+    for step in range(300):
+        v = v + 0.1 * (i - v)
+        expected.append(v > 1)
+        v = 0.0 if v > 1 else v
+        i = 0.8 * i + 0.5 * spikes[0, step].sum()
+    assert 15 < sum(expected) < 270
+    assert evaluate(network, spikes)["1"][0, :-1, 0].tolist() == expected[1:]
+
+
 def test_a_current_of_a_file_without_w_in_and_v_reset() -> None:
     source = chain(nir.Linear(np.ones((1, 1))), cuba_of(5.0, 10.0), inputs=1, outputs=1).to_dict()
     for name in ("w_in", "v_reset"):

@@ -1,4 +1,4 @@
-"""Lockstep of the core's own ports under cocotb, with random stalls on every stream. 200 cases."""
+"""Lockstep of the core's own ports under cocotb, with random stalls on every stream. 20 cases of each geometry."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from spikeloom.sim.core_lockstep import CoreSimulation
 from tests.sim.geometries import GEOMETRIES
 
-#: Seeds of the cases of each geometry: 10 geometries, 20 cases, 20 ticks.
+#: Seeds of the cases of each geometry, 20 ticks each.
 SEEDS = range(100, 120)
 
 
@@ -28,6 +28,7 @@ class SwappedReset(enum.IntEnum):
 
     ABSOLUTE = 1
     RELATIVE = 0
+    NONE = 2
 
 
 def test_a_wrong_core_is_caught(tmp_path, monkeypatch):

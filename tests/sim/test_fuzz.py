@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 
+from spikeloom.arch.lif import RESETS, Lif
 from spikeloom.golden.lif import lif_step
 from spikeloom.sim import fuzz
 
@@ -22,22 +23,26 @@ def test_random_geometries_equal_golden():
         assert ticks == CASES * fuzz.TICKS
 
 
-def test_random_geometries_visit_all_fabrics_lanes_and_weights():
+def test_random_geometries_visit_all_fabrics_lanes_weights_and_models():
     drawn = [fuzz.random_geometry(np.random.default_rng(number)) for number in range(300)]
     assert {fabric.name for _, fabric in drawn} == {"generic", "ice40", "ice40-up", "ecp5"}
     assert {config.lanes for config, _ in drawn} == {1, 2, 4, 8, 16, 32, 64}
-    assert {config.weight_bits for config, _ in drawn} == {2, 4, 8, 16}
+    assert {config.weight_bits for config, _ in drawn} == {1, 2, 4, 8, 16}
+    assert {model.NAME for config, _ in drawn for model in config.models} == {"lif", "izhikevich", "adex"}
+    assert {len(config.models) for config, _ in drawn} == {1, 2, 3}
+    assert {config.sets is None for config, _ in drawn} == {config.stochastic_synapses for config, _ in drawn} == {True, False}
+    assert {model.resets for config, _ in drawn for model in config.models if isinstance(model, Lif)} == set(RESETS)
     assert {config.pipelines for config, _ in drawn} == {1, 2, 4, 8, 16}
     assert all(fabric.poison_collisions for _, fabric in drawn)
 
 
-def one_too_many(config, parameters, membrane, refractory, sums):
+def one_too_many(model, parameters, state, sums, random):
     """A neuron model that is wrong by one."""
-    return lif_step(config, parameters, membrane, refractory, sums + 1)
+    return lif_step(model, parameters, state, sums + 1, random)
 
 
 def test_a_difference_is_told_with_its_replay(monkeypatch):
-    monkeypatch.setattr("spikeloom.golden.core.lif_step", one_too_many)
+    monkeypatch.setattr("spikeloom.golden.lif.lif_step", one_too_many)
     difference, _ = fuzz.fuzz_geometry(FIRST, 3)
     assert difference is not None
     for part in (f"geometry {FIRST}", "case", "tick", "expected", "got", f"--seed {FIRST} --cases 3"):
