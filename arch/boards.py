@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -24,15 +25,25 @@ class BoardGeometry:
         Key of ``spikeloom.hdl.fabric.FABRICS``.
     cores : dict of int to CoreConfig
         Default core by weight bits; the first one is the board's default.
+    axon_divisor : int
+        Where neurons have more state than those of the default, so many times fewer axons leave room for it.
     """
 
     name: str
     title: str
     fabric: str
     cores: Mapping[int, CoreConfig]
+    axon_divisor: int = 1
 
-    def chip(self, weight_bits: int | None = None) -> ChipConfig:
+    def chip(self, weight_bits: int | None = None, *, current: bool = False, adaptation: bool = False) -> ChipConfig:
         """The default chip for a weight width.
+
+        Parameters
+        ----------
+        weight_bits : int or None
+            None: the board's default.
+        current, adaptation : bool
+            Whether neurons have a synaptic current, and an adaptive threshold, each as wide as the potential.
 
         Raises
         ------
@@ -43,7 +54,14 @@ class BoardGeometry:
         if bits not in self.cores:
             widths = " or ".join(str(width) for width in self.cores)
             raise ConfigError(f"{self.name} has no geometry with {bits}-bit weights; choose {widths}")
-        return ChipConfig(core=self.cores[bits])
+        core = self.cores[bits]
+        if current or adaptation:
+            (model,) = core.models
+            assert isinstance(model, Lif)
+            width = model.state_bits
+            model = dataclasses.replace(model, current_bits=width if current else 0, adaptation_bits=width if adaptation else 0)
+            core = dataclasses.replace(core, models=(model,), axons=core.axons // self.axon_divisor)
+        return ChipConfig(core=core)
 
 
 #: UP5K: 30 block RAMs of 4 kbit and four of 256 kbit for the weights, which give 64 bits per cycle.
@@ -51,6 +69,7 @@ _ICEBREAKER = BoardGeometry(
     name="icebreaker",
     title="1BitSquared iCEBreaker (iCE40UP5K)",
     fabric="ice40-up",
+    axon_divisor=2,
     cores={
         8: CoreConfig(
             axons=1024,

@@ -153,7 +153,7 @@ def make_model(name: str, settings: Iterable[str]) -> NeuronModel:
         If there is no such model or field, or a value is wrong.
     """
     kind: Any = model_class(name)
-    if not dataclasses.is_dataclass(kind):
+    if not hasattr(kind, "__dataclass_fields__"):
         raise ConfigError(f"{kind.__name__} is not a dataclass; write @dataclass(frozen=True, kw_only=True) before the class")
     fields = {field.name: field for field in dataclasses.fields(kind)}
     values: dict[str, Any] = {}

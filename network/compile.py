@@ -92,7 +92,8 @@ def compile_network(
     network : Network
         From ``read_nir`` or built in Python.
     board : str
-        Board whose default geometry to use; the iCEBreaker if neither this nor ``config`` is given.
+        Board whose default geometry to use, with a synaptic current and an adaptive threshold if the network needs them; the iCEBreaker if
+        neither this nor ``config`` is given.
     config : ChipConfig
         Geometry to use instead.
     weight_bits : int
@@ -116,7 +117,7 @@ def compile_network(
     NetworkError
         If the network cannot be computed in this way.
     """
-    chip = _choose_geometry(board, config, weight_bits)
+    chip = _choose_geometry(network, board, config, weight_bits)
     core = chip.core
     if not network.outputs:
         raise NetworkError("the network has no output; mark a population with output()")
@@ -163,19 +164,22 @@ def compile_network(
     )
 
 
-def _choose_geometry(board: str | None, config: ChipConfig | None, weight_bits: int | None) -> ChipConfig:
+def _choose_geometry(network: Network, board: str | None, config: ChipConfig | None, weight_bits: int | None) -> ChipConfig:
     if config is not None:
         if board is not None:
             raise ConfigError("give a board or a config, not both")
         return config
     geometry = board_geometry(board or "icebreaker")
     widths = sorted(geometry.cores)
+    described = [p.neurons for p in network.populations if isinstance(p.neurons, Neurons)]
+    current = any(neurons.current_retention is not None for neurons in described)
+    adaptation = any(neurons.adaptation_step is not None for neurons in described)
     if weight_bits is None:
-        return geometry.chip()
+        return geometry.chip(current=current, adaptation=adaptation)
     wide_enough = [width for width in widths if width >= weight_bits]
     if not wide_enough:
         raise ConfigError(f"{geometry.name} has no geometry with {weight_bits}-bit weights; the widest is {widths[-1]}")
-    return geometry.chip(wide_enough[0])
+    return geometry.chip(wide_enough[0], current=current, adaptation=adaptation)
 
 
 def _ports(populations: list[Population]) -> tuple[PortMap, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from amaranth.hdl import UnusedElaboratable
 
 from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.errors import SpikeloomError
@@ -63,6 +65,8 @@ def _code_of(model: NeuronModel, what: str) -> Iterator[None]:
     except SpikeloomError:
         raise
     except Exception as error:
+        # Of a circuit that was not finished.
+        warnings.simplefilter("ignore", UnusedElaboratable)
         place = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__}: {error}".strip(": ")
         raise NeuronError(f"{model.NAME}: {what} fails: {text} ({Path(place.filename).name}, line {place.lineno})") from error

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """One neuron pipeline, compiled, driven thousands of neurons at a time. Described in ``docs/neuron.md``."""
 
 from __future__ import annotations

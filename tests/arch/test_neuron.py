@@ -32,7 +32,7 @@ ANY_MODEL = lif_models() | izhikevich_models() | adex_models()
 @pytest.mark.parametrize("name", KNOWN)
 def test_model_is_found_by_its_name(name: str) -> None:
     assert model_class(name) is KNOWN[name]
-    assert KNOWN[name].NAME == name
+    assert name == KNOWN[name].NAME
 
 
 def test_unknown_model_is_answered_with_those_known() -> None:

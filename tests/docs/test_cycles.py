@@ -38,7 +38,7 @@ SLOW = Fabric(name="slow", slow_block_ram=True, block_ram_depth=512)
 SETS = CoreConfig(axons=40, neurons=64, lanes=8, pipelines=2, levels=2, sets=5)
 #: A neuron every 12 cycles, and every 2.
 ONE_MULTIPLIER = CoreConfig(axons=40, neurons=32, lanes=8, levels=2, models=(Izhikevich(),))
-THREE_MULTIPLIERS = CoreConfig(axons=20, neurons=32, lanes=8, models=(Izhikevich(multipliers=3, substeps=2, bias_bits=8),))
+THREE_MULTIPLIERS = CoreConfig(axons=40, neurons=32, lanes=8, models=(Izhikevich(multipliers=3, substeps=2, bias_bits=8),))
 MIXED = CoreConfig(axons=40, neurons=32, lanes=8, pipelines=2, models=(Izhikevich(substeps=1), Lif()))
 CASES = {
     "small": (SMALL, GENERIC),

@@ -199,7 +199,16 @@ def test_without_readback_the_bus_writes_but_reads_nothing() -> None:
 
 def test_weights_in_the_spram_model_read_back_as_written() -> None:
     # Four memories of 16 bits side by side; the last word, too.
-    config = CoreConfig(axons=4, neurons=16, weight_bits=4, lanes=16, weight_words=SPRAM_DEPTH, counters=False, levels=1, models=(Lif(state_bits=12, refractory_bits=0, bias_bits=0, resets="absolute"),))  # fmt: skip
+    config = CoreConfig(
+        axons=4,
+        neurons=16,
+        weight_bits=4,
+        lanes=16,
+        weight_words=SPRAM_DEPTH,
+        counters=False,
+        levels=1,
+        models=(Lif(state_bits=12, refractory_bits=0, bias_bits=0, resets="absolute"),),
+    )
     region = regions(config)["weights"]
     bus = RtlBus(ChipConfig(core=config), ICE40_ULTRAPLUS)
     while int(bus.read(Address.STATUS, 1)[0]) & 1:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -202,7 +203,7 @@ class Bench:
         """Cycles after ``start`` in which the rows are taken, by the page."""
         models = self.model_of[: last + 1 : self.config.pipelines].tolist()
         result = [3 if self.config.kinds else 1]
-        for before, model in zip(models, models[1:], strict=False):
+        for before, model in pairwise(models):
             timing = self.timings[before]
             result.append(result[-1] + (timing.interval if model == before else timing.latency + 2))
         return result

@@ -34,7 +34,7 @@ def test_lockstep_of_all_twenty(case: Case) -> None:
     assert (proof.ticks, proof.spikes) == (400, 121)
 
 
-@pytest.mark.parametrize(("multipliers", "lanes", "pipelines"), [(1, 1, 1), (3, 8, 2), (12, 2, 2)])
+@pytest.mark.parametrize(("multipliers", "lanes", "pipelines"), [(3, 8, 2), (12, 1, 1)])
 def test_what_only_costs_time_changes_no_bit(case: Case, multipliers: int, lanes: int, pipelines: int) -> None:
     other = make_case(BEHAVIOURS, True, Izhikevich(multipliers=multipliers), lanes=lanes, pipelines=pipelines)
     assert np.array_equal(other.spikes, case.spikes)
