@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spikeloom.arch.adex import AdEx
 from spikeloom.arch.config import CoreConfig
-from spikeloom.arch.memory_map import regions
+from spikeloom.arch.izhikevich import Izhikevich
+from spikeloom.arch.lif import Lif
 from spikeloom.golden.core import Core
 from spikeloom.sim.cases import Events, random_case
 from tests.golden.naive_core import NaiveCore
@@ -35,8 +39,8 @@ def _inject(core: Core, events: list[Events]) -> None:
 
 
 def _assert_same_state(core: Core, sample: int, naive: NaiveCore, where: str) -> None:
-    assert core.membrane[sample].tolist() == [neuron.potential for neuron in naive.neurons], where
-    assert core.refractory[sample].tolist() == [neuron.wait for neuron in naive.neurons], where
+    for name, values in core.state.items():
+        assert values[sample].tolist() == [state.get(name, 0) for state in naive.states], f"{name}, {where}"
     slots, axons = np.nonzero(core.scheduler.pending[:, sample])
     assert set(zip(slots.tolist(), axons.tolist(), strict=True)) == {(due % 16, axon) for due, axon in naive.pending}, where
     for name in ("events", "row_words", "spikes", "merged", "dropped"):
@@ -47,9 +51,8 @@ def _compare(config: CoreConfig, seed: int, batch: int, ticks: int) -> int:
     """Run golden and naive core over random networks and events; the spikes there were."""
     case = random_case(config, seed, ticks * batch)
     memory = case.image.memories[0]
-    contents = {name: regions(config)[name].layout.unpack(words) for name, words in memory.items()}
     core = Core(config, memory, batch)
-    naives = [NaiveCore(config, contents) for _ in range(batch)]
+    naives = [NaiveCore(config, memory) for _ in range(batch)]
     for tick in range(ticks):
         events = [case.ticks[tick * batch + sample] for sample in range(batch)]
         _inject(core, events)
@@ -72,10 +75,32 @@ def test_core_follows_the_tick_contract(config: CoreConfig, seed: int, batch: in
     _compare(config, seed, batch, ticks=20)
 
 
+EVERY_LIF = Lif(
+    state_bits=20,
+    fraction_bits=2,
+    leak_bits=9,
+    stochastic_leak=True,
+    current_bits=18,
+    current_wraps=True,
+    resets="all",
+    negative_threshold=True,
+    threshold_noise_bits=18,
+    adaptation_bits=14,
+)
+LIVELY: dict[str, dict[str, Any]] = {
+    "lif": {"lanes": 4, "pipelines": 2, "group": 2, "weight_bits": 4, "levels": 3, "destinations": 70},
+    "every option of lif, sets": {"lanes": 4, "weight_bits": 4, "sets": 9, "models": (EVERY_LIF,)},
+    "three models, sets": {"lanes": 4, "weight_bits": 16, "sets": 9, "models": (Lif(), Izhikevich(), AdEx())},
+    "typed": {"weight_bits": 1, "lanes": 8},
+    "stochastic": {"weight_bits": 1, "lanes": 8, "stochastic_synapses": True, "models": (EVERY_LIF,)},
+}
+
+
 # Seeds whose random networks fire often.
 @pytest.mark.parametrize("seed", [6, 7, 10, 11])
-def test_lively_core_follows_the_tick_contract(seed: int) -> None:
-    config = CoreConfig(axons=37, neurons=26, lanes=4, pipelines=2, group=2, weight_bits=4, levels=3, destinations=70)
+@pytest.mark.parametrize("name", LIVELY)
+def test_lively_core_follows_the_tick_contract(name: str, seed: int) -> None:
+    config = CoreConfig(axons=37, neurons=26, **LIVELY[name])
     assert _compare(config, seed, batch=2, ticks=60) > 100
 
 
@@ -148,14 +173,14 @@ def test_spike_arrives_after_the_delay_of_its_destination(delay: int) -> None:
 def test_neuron_of_a_later_level_stands_still_until_its_tick() -> None:
     config = relay_config(levels=3)
     contents = empty_contents(config)
-    contents["bias"]["bias"][:] = 5
-    contents["leak"]["retention"][:] = 4096
+    contents["own"]["bias"][:] = 5
+    contents["parameters"]["retention"][:] = 4096
     contents["control"]["last"] = _ints(0, 0, 1)
     core = _core(config, contents)
     potentials = []
     for _ in range(4):
         core.tick()
-        potentials.append(core.membrane[0].tolist())
+        potentials.append(core.state["membrane"][0].tolist())
     # Neuron 1 takes part from tick 2 on, and in all ticks behind the last word of the table.
     assert potentials == [[5, 0], [10, 0], [15, 5], [20, 10]]
 
@@ -163,11 +188,11 @@ def test_neuron_of_a_later_level_stands_still_until_its_tick() -> None:
 def test_input_of_a_neuron_that_does_not_take_part_is_lost() -> None:
     config = relay_config()
     contents = relay_contents(config)
-    contents["leak"]["retention"][:] = 4096
+    contents["parameters"]["retention"][:] = 4096
     core = _core(config, contents)
     core.inject(_ints(2), np.ones((1, 1), np.bool_))
     core.tick()
-    assert core.membrane.tolist() == [[0, 0]]
+    assert core.state["membrane"].tolist() == [[0, 0]]
     assert core.events.tolist() == [1]
     core.tick()
     assert core.spikes.tolist() == [0]
@@ -177,14 +202,14 @@ def test_neurons_of_a_group_share_parameters_and_not_state() -> None:
     config = relay_config(neurons=5, group=2)
     contents = empty_contents(config)
     contents["firing"]["threshold"] = _ints(10, 20, 30)
-    contents["bias"]["bias"][:] = 25
+    contents["own"]["bias"][:] = 25
     core = _core(config, contents)
     assert core.tick()[0].tolist() == [[True, True, True, True, False]]
 
 
-@pytest.mark.parametrize("without", [{"bias_bits": 0}, {"refractory_bits": 0}, {"relative_reset": False}])
-def test_feature_left_out_leaves_the_rest_as_it_is(without: dict[str, int]) -> None:
-    config, smaller = relay_config(), relay_config(**without)
+@pytest.mark.parametrize("without", [{"bias_bits": 0}, {"refractory_bits": 0}, {"resets": "absolute"}])
+def test_feature_left_out_leaves_the_rest_as_it_is(without: dict[str, Any]) -> None:
+    config, smaller = relay_config(), relay_config(models=(Lif(state_bits=16, fraction_bits=0, **without),))
     with_all, with_less = _core(config, relay_contents(config)), _core(smaller, relay_contents(smaller))
     for core in (with_all, with_less):
         core.inject(_ints(0, 2), np.ones((1, 2), np.bool_))
@@ -209,7 +234,7 @@ def test_clear_returns_to_the_initial_state() -> None:
     assert any(first)
     core.clear()
     assert core.ticks == 0
-    assert not any(array.any() for array in (core.membrane, core.refractory, core.scheduler.pending))
+    assert not any(array.any() for array in (*core.state.values(), core.scheduler.pending))
     assert not any(getattr(core, name).any() for name in ("events", "row_words", "spikes", "merged", "dropped"))
     assert run() == first
 
@@ -218,7 +243,7 @@ def test_clear_can_change_the_number_of_samples() -> None:
     config = relay_config()
     core = _core(config, relay_contents(config))
     core.clear(4)
-    assert core.membrane.shape == (4, 2)
+    assert core.state["membrane"].shape == (4, 2)
     core.clear()
     assert core.tick()[0].shape == (4, 2)
 
@@ -236,7 +261,7 @@ def test_lanes_and_pipelines_change_no_result(lanes: int) -> None:
         weights = matrix.reshape(-1, width)
         contents["weights"]["weight"] = weights[:, 0] if width == 1 else weights
         contents["rows"] = {"base": np.arange(16) * words, "start": np.zeros(16, np.int64), "last": np.full(16, words - 1)}
-        contents["leak"]["retention"][:] = 3900
+        contents["parameters"]["retention"][:] = 3900
         contents["firing"]["threshold"][:] = 500
         contents["route_index"] = {"first": np.arange(16), "count": np.ones(16, np.int64)}
         contents["routes"] = {"kind": np.zeros(16, np.int64), "delay": np.arange(16) % 15 + 1, "target": np.arange(16)[::-1].copy()}
@@ -246,6 +271,6 @@ def test_lanes_and_pipelines_change_no_result(lanes: int) -> None:
         for active in events:
             core.inject(np.arange(16), active[np.newaxis])
             spikes.append(core.tick()[0].tolist())
-        results.append((spikes, core.membrane.tolist(), core.merged.tolist()))
+        results.append((spikes, core.state["membrane"].tolist(), core.merged.tolist()))
     assert np.any(results[0][0])
     assert results[0] == results[1]
