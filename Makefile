@@ -17,7 +17,7 @@ demo: $(VENV)/.installed
 
 # Cheap and quick first: style and types, then golden model and compiler, then hardware against golden model, then synthesis.
 test: lint
-	$(BIN)/pytest -n $(JOBS) tests/test_rooms.py tests/arch tests/golden tests/network tests/host tests/docs tests/cli tests/hdl tests/sim tests/boards tests/bench
+	$(BIN)/pytest -n $(JOBS) tests/test_rooms.py tests/arch tests/golden tests/network tests/host tests/docs tests/cli tests/hdl tests/examples tests/sim tests/boards tests/bench
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -35,6 +35,9 @@ bench: $(VENV)/.installed
 	$(BIN)/python bench/boards.py --json > build/boards.json && mv build/boards.json bench/results/boards.json
 	$(BIN)/python bench/mnist.py --data $(DATA) --json > build/mnist.json && mv build/mnist.json bench/results/mnist.json
 	$(BIN)/python bench/layers.py --json > build/layers.json && mv build/layers.json bench/results/layers.json
+	$(BIN)/python bench/behaviours.py --json > build/behaviours.json && mv build/behaviours.json bench/results/behaviours.json
+	$(BIN)/python bench/neurons.py --json > build/neurons.json && mv build/neurons.json bench/results/neurons.json
+	$(BIN)/python -m spikeloom.examples.behaviours -o build/behaviours && cp build/behaviours/behaviours.png docs/behaviours.png
 	$(BIN)/spikeloom demo -o build/demo && cp build/demo/demo.json bench/results/digits.json && cp build/demo/demo.png docs/demo.png
 	$(BIN)/python docs/generate.py
 

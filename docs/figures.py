@@ -199,6 +199,58 @@ def versions() -> str:
     return "Measured with " + ",\n".join(", ".join(names[i : i + 4]) for i in range(0, len(names), 4)) + "."
 
 
+def behaviours() -> str:
+    """The twenty behaviours: totals of every set, and each behaviour of the default widths."""
+    data = results("behaviours")
+    rows = [
+        (
+            widths,
+            name,
+            " / ".join(str(result["passed"][kind]) for kind in ("float", "golden", "rtl")),
+            f"{result['count_error']} of {result['float_spikes']}"
+            + (f" ({result['count_error_of']})" if result["count_error"] else ""),
+            f"{result['worst_shift_ms']:g} ms ({result['worst_shift_of']})",
+            f"equal, {sum(core['lockstep_ticks'] for core in result['cores']):,} ticks" if result["rtl_equal"] else "DIFFERS",
+        )
+        for widths, sets in data["widths"].items()
+        for name, result in sets.items()
+    ]
+    head = (
+        "bits of W / U / multiplier", "set", "checks passed: float / golden / hardware", "spikes that differ", "largest shift",
+        "hardware and golden model",
+    )  # fmt: skip
+    sets = next(iter(data["widths"].values()))
+    each = [
+        (
+            f"{letter} {row['name']}",
+            *(
+                cell
+                for one in (row, sets["original"]["behaviours"][letter])
+                for cell in (f"{one['float_spikes']} / {one['golden_spikes']} / {one['rtl_spikes']}", f"{one['max_shift_ms']:g}")
+            ),
+        )
+        for letter, row in sets["robust"]["behaviours"].items()
+    ]
+    titles = ("behaviour", "robust: spikes (float / golden / hardware)", "shift, ms", "original: spikes", "shift, ms")
+    return f"{table(head, rows)}\n\nOne by one, for {next(iter(data['widths']))} bits:\n\n{table(titles, each)}"
+
+
+def neurons(kind: str) -> str:
+    """Size and speed of the neuron models: ``pipelines`` alone, or whole ``cores``."""
+    data = results("neurons")
+    titles = {"ecp5": "ECP5-6", "up5k": "UP5K"}
+    rows = []
+    for part, entries in data[kind].items():
+        for name, row in entries.items():
+            used = row["used"]
+            cells = (f"{used[cell]:,}" if cell in used else "" for cell in ("lut", "ff", "dsp", "ram"))
+            clocks = ", ".join(f"{mhz:.0f}" for mhz in row["fmax_mhz"].values())
+            speed = f"{row['fmax_median_mhz'] * 1000 / row['interval']:,.0f}"
+            rows.append((titles[part], name, *cells, clocks, row["latency"], row["interval"], speed))
+    head = ("part", "model", "LUT or cells", "FF", "multipliers", "RAM", "MHz", "latency", "interval", "neurons per ms")
+    return table(head, rows)
+
+
 def generators() -> dict[str, Callable[[], str]]:
     """What fills each region, by its name."""
     return {
@@ -210,4 +262,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "figures-digits": digits,
         "figures-boards": boards,
         "figures-versions": versions,
+        "figures-behaviours": behaviours,
+        "figures-neuron-pipelines": lambda: neurons("pipelines"),
+        "figures-neuron-cores": lambda: neurons("cores"),
     }

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "bench" / "results"
-NAMES = ("core_size", "mnist", "layers", "boards")
+NAMES = ("core_size", "mnist", "layers", "boards", "behaviours", "neurons")
 
 
 def result(name):
