@@ -140,6 +140,8 @@ class CoreConfig:
         for model in self.models:
             if not isinstance(model, NeuronModel):
                 raise ConfigError(f"models holds {model!r}, which is not a neuron model")
+            if "membrane" not in [field.name for field in model.state_fields()]:
+                raise ConfigError(f"the model {model.NAME} has no state field called membrane; give its potential that name")
         names = [model.NAME for model in self.models]
         if len(set(names)) < len(names):
             raise ConfigError(f"models holds {', '.join(names)}; each may occur once")

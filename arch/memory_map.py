@@ -128,7 +128,8 @@ def weight_layout(config: CoreConfig) -> WordLayout:
 def type_weight_layout(config: CoreConfig) -> WordLayout:
     """Weights of ``lanes`` neurons for one axon type; word ``type * neuron_words + word``.
 
-    With stochastic synapses each has a flag that makes it the probability (|weight| + 1) / 256 of a weight of 1 or -1.
+    With stochastic synapses each has a flag that makes it the probability (|weight| + 1) / 256, at most 1, of a weight of 1 or -1; 0 adds
+    nothing.
     """
     fields = [Field("weight", TYPE_WEIGHT_BITS, signed=True, count=config.lanes)]
     if config.stochastic_synapses:

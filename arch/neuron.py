@@ -52,7 +52,7 @@ class NeuronModel(ABC):
 
     @abstractmethod
     def state_fields(self) -> tuple[Field, ...]:
-        """State of a neuron. The initial state is zero; the first field should be the membrane potential."""
+        """State of a neuron. The initial state is zero; one field must be called ``membrane``, the potential."""
 
     @abstractmethod
     def parameter_fields(self) -> tuple[Field, ...]:
@@ -161,7 +161,7 @@ def model_from_dict(data: object) -> NeuronModel:
     different = set(given) ^ {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     if different:
         raise ConfigError(
-            f"not a {kind.NAME} model of this version of spikeloom: missing or unknown: {', '.join(sorted(map(str, different)))}"
+            f"not the model {kind.NAME} of this version of spikeloom: missing or unknown: {', '.join(sorted(map(str, different)))}"
         )
     return kind(**given)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.errors import ConfigError
-from spikeloom.arch.lif import Lif
+from spikeloom.arch.lif import Lif, Reset
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +128,91 @@ def profile(name: str, **changes: Any) -> CoreConfig:
         # The depth of the weight memory belongs to the size of the profile.
         arguments.pop("weight_words", None)
     return CoreConfig(**arguments)
+
+
+def truenorth_neuron(
+    *,
+    alpha: int,
+    beta: int = 0,
+    reset: int = 0,
+    gamma: int = 0,
+    kappa: int = 0,
+    leak: int = 0,
+    epsilon: int = 0,
+    stochastic_leak: int = 0,
+    mask: int = 0,
+) -> dict[str, int]:
+    """Fields of a parameter set for a neuron in the symbols of Cassidy et al. (2013).
+
+    Parameters
+    ----------
+    alpha, beta : int
+        Positive threshold, 0 to 2**18 - 1 (1 or more with ``gamma`` 1), and negative threshold as a positive number.
+    reset : int
+        Reset potential R.
+    gamma : int
+        Reset mode: 0 to R, 1 by subtraction ("linear"), 2 none.
+    kappa : int
+        1: the potential stays at the negative threshold; 0: it is reset from there, as ``gamma`` says.
+    leak, epsilon, stochastic_leak : int
+        Lambda, -255 to 255; whether its direction follows the sign of the potential; whether it is a probability (c).
+    mask : int
+        Mask M of the threshold's noise.
+    """
+    return {
+        "threshold": alpha - 1,
+        "negative_threshold": -beta,
+        "negative_saturates": kappa,
+        "reset_mode": gamma,
+        "reset": -alpha if gamma == Reset.RELATIVE else reset,
+        "leak": leak,
+        "leak_reversal": epsilon,
+        "leak_stochastic": stochastic_leak,
+        "noise_mask": mask,
+    }
+
+
+def loihi_neuron(
+    *, vth: int, du: int = 4095, dv: int = 0, mantissa: int = 0, exponent: int = 0, refractory: int = 1
+) -> dict[str, int]:
+    """Fields of a neuron in the registers of Davies et al. (2018).
+
+    Parameters
+    ----------
+    vth : int
+        Mantissa of the threshold, 0 to 131071.
+    du, dv : int
+        Decays of current and voltage per tick times 4096, 0 to 4095. One is added to ``du``, as the chip does.
+    mantissa, exponent : int
+        Bias ``mantissa << exponent``; -4096 to 4095, and 0 to 7.
+    refractory : int
+        Ticks from a spike to the first tick that may have the next, 1 to 64.
+    """
+    return {
+        "threshold": vth << 6,
+        "current_retention": 4096 - du - 1,
+        "retention": 4096 - dv,
+        "bias": mantissa << exponent,
+        "reset": 0,
+        "refractory": refractory - 1,
+    }
+
+
+def odin_neuron(*, threshold: int, leak: int = 0) -> dict[str, int]:
+    """Fields of a neuron after ODIN's LIF neuron (Frenkel et al. 2019).
+
+    Parameters
+    ----------
+    threshold : int
+        1 to 255.
+    leak : int
+        Leakage strength of a time reference in every tick, 0 to 127; 0 if time references come as events.
+    """
+    return {
+        "threshold": threshold - 1,
+        "reset": 0,
+        "negative_threshold": 0,
+        "negative_saturates": 1,
+        "leak": -leak,
+        "leak_reversal": 0,
+    }

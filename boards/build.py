@@ -20,7 +20,7 @@ from spikeloom.arch.memory_map import regions
 from spikeloom.boards.flow import SYNTHESIS, Report, read_report, run, tool, tool_versions
 from spikeloom.boards.targets import BoardTop, Target
 from spikeloom.hdl.core import empty_tick
-from spikeloom.hdl.crossbar import ROW_CYCLES
+from spikeloom.hdl.crossbar import row_cycles
 from spikeloom.hdl.fabric import FABRICS
 from spikeloom.hdl.top import Top
 from spikeloom.hdl.uart import divisor_for
@@ -158,7 +158,7 @@ def build(
                 "bitstream": f"{MODULE}{target.bitstream}",
                 "cycles": {
                     "idle_tick": empty_tick(config.core),
-                    "event_of_a_full_row": max(ROW_CYCLES, config.core.neuron_words),
+                    "event_of_a_full_row": max(row_cycles(config.core), config.core.neuron_words),
                 },
             }
             files = {

@@ -91,7 +91,7 @@ def _load_plugin(path: Path) -> None:
         )
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if file is not None and Path(file).resolve() == where:
+        if file is not None and Path(file).name == where.name and Path(file).resolve() == where:
             return
     name = where.stem
     # The twins of a model are found by the name of the module.
@@ -118,6 +118,7 @@ def _load_plugin(path: Path) -> None:
         arch_neuron._REGISTRY.update(known)
         raise PluginError(f"--plugin {path}: there is a neuron model {taken[0]!r} already; give yours another NAME")
     if len(arch_neuron._REGISTRY) == len(known):
+        del sys.modules[name]
         raise PluginError(f"--plugin {path} has no neuron model; a model is a class derived from NeuronModel, with a NAME")
 
 

@@ -255,7 +255,7 @@ def latency_table() -> str:
                 timing.latency,
                 crossbar.sum_latency,
                 4 if crossbar._late_sums else 3,
-                int(crossbar._weight_banks > 1),
+                crossbar.weight_delay,
                 empty_tick(core),
             )
         )

@@ -273,7 +273,9 @@ class Crossbar(wiring.Component):
             late, late_enable = Signal.like(address, name=f"type_address_late{n}"), Signal(name=f"type_enable_late{n}")
             m.d.sync += [late.eq(address), late_enable.eq(enable)]
             address, enable = late, late_enable
-        ram = BankedRam(width=layout.bits, depth=depth, readback=config.readback, fabric=self.fabric)
+        # Not left to the synthesis tool, which spends many LUTs to save few blocks.
+        style = "distributed" if depth <= self.fabric.lut_ram_depth else "block"
+        ram = BankedRam(width=layout.bits, depth=depth, readback=config.readback, fabric=self.fabric, style=style)
         m.submodules.type_weight_ram = ram
         connect(m, flipped(self.type_weight_bus), ram.bus)
         m.d.comb += [ram.read_address.eq(address), ram.read_enable.eq(enable)]

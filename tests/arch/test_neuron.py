@@ -64,7 +64,7 @@ def test_data_without_a_name_are_refused(data: object) -> None:
 @pytest.mark.parametrize("kind", KNOWN.values(), ids=KNOWN)
 def test_missing_and_unknown_fields_are_named(kind: type[NeuronModel]) -> None:
     data = kind().as_dict()
-    message = f"^not a {kind.NAME} model of this version of spikeloom: missing or unknown: "
+    message = f"^not the model {kind.NAME} of this version of spikeloom: missing or unknown: "
     with pytest.raises(ConfigError, match=f"{message}gain, zeal$"):
         model_from_dict(data | {"gain": 1, "zeal": 2})
     for name in [name for name in data if name != "name"]:

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 
 from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.errors import ConfigError
 from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import regions
-from spikeloom.arch.profiles import PROFILES, profile
+from spikeloom.arch.profiles import PROFILES, loihi_neuron, odin_neuron, profile, truenorth_neuron
 
 
 def _model(config: CoreConfig) -> Lif:
@@ -119,3 +120,50 @@ def test_odin_holds_the_parameters_of_its_neuron() -> None:
 
 def test_nir_is_the_default_neuron_with_a_synaptic_current() -> None:
     assert profile("nir") == CoreConfig(models=(Lif(current_bits=24),))
+
+
+# Neurons in the symbols of their sources -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "neuron"),
+    [
+        ("truenorth", truenorth_neuron(alpha=1)),
+        (
+            "truenorth",
+            truenorth_neuron(alpha=2**18 - 1, beta=2**18 - 1, reset=-255, gamma=2, leak=255, epsilon=1, stochastic_leak=1),
+        ),
+        ("truenorth", truenorth_neuron(alpha=1, gamma=1, kappa=1, leak=-255, mask=2**18 - 1)),
+        ("loihi", loihi_neuron(vth=131071, du=0, dv=4095, mantissa=-4096, exponent=7, refractory=64)),
+        ("loihi", loihi_neuron(vth=0)),
+        ("odin", odin_neuron(threshold=255, leak=127)),
+        ("odin", odin_neuron(threshold=1)),
+    ],
+)
+def test_neurons_fit_their_profile(name: str, neuron: dict[str, int]) -> None:
+    model = _model(profile(name))
+    fields = model.parameter_names()
+    # What a neuron leaves out is 0.
+    assert set(neuron) <= set(fields)
+    for field, value in neuron.items():
+        assert _holds(model, field, value, value), field
+    model.check({field: np.array([neuron.get(field, 0)]) for field in fields})
+
+
+def test_neurons_by_hand() -> None:
+    truenorth = truenorth_neuron(alpha=10, beta=20, reset=7, kappa=1, leak=-3, epsilon=1, mask=15)
+    assert truenorth["threshold"] == 9
+    assert truenorth["negative_threshold"] == -20
+    assert truenorth["reset"] == 7
+    assert truenorth_neuron(alpha=10, reset=7, gamma=1)["reset"] == -10
+    loihi = loihi_neuron(vth=100, du=409, dv=128, mantissa=-5, exponent=3, refractory=4)
+    assert loihi == {
+        "threshold": 6400,
+        "current_retention": 3686,
+        "retention": 3968,
+        "bias": -40,
+        "reset": 0,
+        "refractory": 3,
+    }
+    assert odin_neuron(threshold=8, leak=5)["threshold"] == 7
+    assert odin_neuron(threshold=8, leak=5)["leak"] == -5

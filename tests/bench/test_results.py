@@ -64,3 +64,13 @@ def test_layers_equal_golden_at_every_activity():
 def test_bitstreams_meet_their_clocks():
     for name, board in result("boards")["boards"].items():
         assert board["fmax_mhz"] >= board["clock_mhz"], name
+
+
+def test_no_neuron_model_pulls_a_clock_below_what_a_core_needs():
+    data = result("neurons")
+    for part, least in data["least_core_mhz"].items():
+        assert data["pipelines"][part].keys() >= {"lif", "lif, TrueNorth", "lif, Loihi", "adex", "resonate (examples/own_neuron)"}
+        assert "lif" in data["cores"][part]
+        for kind in ("pipelines", "cores"):
+            for name, row in data[kind][part].items():
+                assert row["fmax_median_mhz"] >= least, (kind, part, name)

@@ -65,8 +65,7 @@ def _bad_networks(folder: Path) -> None:
     good = NETWORK.read_bytes()
     (folder / "cut.nir").write_bytes(good[: len(good) // 2])
     (folder / "text.nir").write_text("a network\n")
-    cuba = {name: np.ones(3) for name in ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold", "v_reset", "w_in")}
-    nir.write(folder / "cuba.nir", chain(linear(3, 3), nir.CubaLIF(**cuba)))
+    nir.write(folder / "delay.nir", chain(linear(3, 3), nir.Delay(np.ones(3))))
     weights = np.ones((3, 3), np.float32)
     weights[1, 2] = np.nan
     nir.write(folder / "nan.nir", chain(nir.Linear(weights), lif()))
@@ -108,7 +107,7 @@ def _spikes_in(path: Path) -> np.ndarray[Any, Any]:
 
 # Help -----------------------------------------------------------------------------------------------------------------------
 
-COMMANDS = ["compile", "run", "verify", "generate", "build", "boards", "demo"]
+COMMANDS = ["compile", "run", "verify", "generate", "build", "boards", "demo", "check-neuron"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -360,7 +359,7 @@ def _check_mistake(result: Result, code: int, message: str) -> None:
         ("text.nir", (), 1, "text.nir cannot be read as a NIR file (HDF5)"),
         ("net.loom", (), 1, "net.loom cannot be read as a NIR file (HDF5)"),
         ("grid.h5", (), 1, "has no group 'node'"),
-        ("cuba.nir", (), 1, "is a 'CubaLIF'; supported are"),
+        ("delay.nir", (), 1, "is a 'Delay'; supported are"),
         ("nan.nir", (), 1, "weight"),
         ("large.nir", (), 1, "300"),
         (NETWORK, ("--board", "pynq"), 2, "no board is called 'pynq'; there are icebreaker, ulx3s"),

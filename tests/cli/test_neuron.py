@@ -26,15 +26,15 @@ QUICK = ("--cases", 3000, "--networks", 0, "--no-resources")
 
 
 @pytest.fixture(autouse=True)
-def forget() -> Iterator[None]:
+def forget(tmp_path: Path) -> Iterator[None]:
     """Models and modules of a test are gone after it."""
     model_class("lif")
-    known, modules = dict(arch_neuron._REGISTRY), set(sys.modules)
+    known = dict(arch_neuron._REGISTRY)
     yield
     arch_neuron._REGISTRY.clear()
     arch_neuron._REGISTRY.update(known)
-    for name in set(sys.modules) - modules:
-        if not name.startswith(("spikeloom", "amaranth", "numpy")):
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(str(tmp_path)):
             del sys.modules[name]
 
 

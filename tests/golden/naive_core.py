@@ -15,6 +15,7 @@ from spikeloom.arch.memory_map import regions, unpack_neurons
 from spikeloom.arch.neuron import NeuronModel
 from tests.golden.test_adex import naive_tick as adex_tick
 from tests.golden.test_izhikevich import tick as izhikevich_tick
+from tests.helpers import Contents
 
 Numbers = dict[str, int]
 
@@ -169,7 +170,7 @@ class NaiveCore:
         ]
         self.last = contents["control"]["last"].tolist()
 
-    def _load_neurons(self, memory, contents) -> None:  # type: ignore[no-untyped-def]
+    def _load_neurons(self, memory: dict[str, WordArray], contents: Contents) -> None:
         config, table = self.config, regions(self.config)
         words = {name: unpack_neurons(table[name], memory[name]) for name in ("parameters", "firing", "own") if name in memory}
         kinds = contents.get("kinds", {})
@@ -190,7 +191,7 @@ class NaiveCore:
             )
             self.states.append({field.name: 0 for field in model.state_fields()})
 
-    def _load_rows(self, contents) -> None:  # type: ignore[no-untyped-def]
+    def _load_rows(self, contents: Contents) -> None:
         config = self.config
         weights = contents["weights"]["weight"].reshape(config.words, config.lanes).tolist()
         descriptors = contents["rows"]

@@ -97,7 +97,7 @@ LIVELY: dict[str, dict[str, Any]] = {
 
 
 # Seeds whose random networks fire often.
-@pytest.mark.parametrize("seed", [6, 7, 10, 11])
+@pytest.mark.parametrize("seed", [3, 4, 8, 9])
 @pytest.mark.parametrize("name", LIVELY)
 def test_lively_core_follows_the_tick_contract(name: str, seed: int) -> None:
     config = CoreConfig(axons=37, neurons=26, **LIVELY[name])

@@ -251,7 +251,7 @@ TYPED = {
 }
 
 
-@pytest.mark.parametrize("fabric", [POISONED, POISONED_ECP5, BANKS, LUT_BANKS, ICE40_ULTRAPLUS], ids=lambda fabric: fabric.name)
+@pytest.mark.parametrize("fabric", [POISONED, LUT_BANKS, ICE40_ULTRAPLUS], ids=lambda fabric: fabric.name)
 @pytest.mark.parametrize("kind", ["types", "stochastic"])
 @pytest.mark.parametrize("name", TYPED)
 def test_one_bit_synapses_give_the_sums_of_a_plain_loop(name: str, kind: str, fabric: Fabric) -> None:
@@ -268,9 +268,9 @@ def test_one_bit_synapses_give_the_sums_of_a_plain_loop(name: str, kind: str, fa
 
 
 @pytest.mark.parametrize("kind", ["types", "stochastic"])
-@pytest.mark.parametrize("lanes", [1, 4, 16, 64])
+@pytest.mark.parametrize("lanes", [1, 4, 64])
 def test_the_number_of_lanes_changes_no_sum(lanes: int, kind: str) -> None:
-    axons, neurons = 6, 150
+    axons, neurons = 6, 70
     rng = np.random.default_rng(11)
     synapses = rng.integers(0, 2, (axons, neurons))
     type_weights, stochastic = rng.integers(-256, 256, (AXON_TYPES, neurons)), rng.integers(0, 2, (AXON_TYPES, neurons))

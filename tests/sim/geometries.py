@@ -28,37 +28,45 @@ TRUENORTH = Lif(
 #: Name, geometry, fabric.
 GEOMETRIES: dict[str, tuple[CoreConfig, Fabric]] = {
     "one of everything": (
-        CoreConfig(axons=1, neurons=1, weight_bits=2, lanes=1, levels=1, models=(Lif(state_bits=8, fraction_bits=0, refractory_bits=0, bias_bits=0),)),
+        CoreConfig(axons=1, neurons=1, weight_bits=2, lanes=1, levels=1,
+        models=(Lif(state_bits=8, fraction_bits=0, refractory_bits=0, bias_bits=0),)),
         poisoned(GENERIC),
     ),
     "one lane, banked weights": (CoreConfig(axons=37, neurons=23, weight_bits=4, lanes=1), poisoned(ECP5, 64)),
     "two lanes, two pipelines": (
-        CoreConfig(axons=20, neurons=50, weight_bits=16, lanes=2, pipelines=2, models=(Lif(state_bits=28, refractory_bits=4),)), poisoned(GENERIC),
+        CoreConfig(axons=20, neurons=50, weight_bits=16, lanes=2, pipelines=2,
+        models=(Lif(state_bits=28, refractory_bits=4),)), poisoned(GENERIC),
     ),
-    "eight lanes on UP5K": (CoreConfig(axons=33, neurons=61, weight_bits=8, lanes=8, models=(Lif(state_bits=22),)), poisoned(ICE40_ULTRAPLUS)),
+    "eight lanes on UP5K": (CoreConfig(axons=33, neurons=61, weight_bits=8, lanes=8,
+    models=(Lif(state_bits=22),)), poisoned(ICE40_ULTRAPLUS)),
     "eight lanes, late sums": (CoreConfig(axons=18, neurons=97, weight_bits=8, lanes=8, pipelines=1), poisoned(ECP5)),
     "single product, four pipelines": (
-        CoreConfig(axons=19, neurons=44, weight_bits=4, lanes=8, pipelines=4, group=4, models=(Lif(state_bits=16, fraction_bits=3),)),
+        CoreConfig(axons=19, neurons=44, weight_bits=4, lanes=8, pipelines=4, group=4,
+        models=(Lif(state_bits=16, fraction_bits=3),)),
         poisoned(GENERIC),
     ),
     "plain core as measured": (
-        CoreConfig(axons=40, neurons=48, weight_bits=4, lanes=16, levels=1, models=(Lif(state_bits=16, fraction_bits=4, refractory_bits=0, bias_bits=0, resets="absolute"),)),
+        CoreConfig(axons=40, neurons=48, weight_bits=4, lanes=16, levels=1,
+        models=(Lif(state_bits=16, fraction_bits=4, refractory_bits=0, bias_bits=0, resets="absolute"),)),
         poisoned(ECP5),
     ),
     "sixty-four lanes": (CoreConfig(axons=17, neurons=150, weight_bits=4, lanes=64, destinations=40), poisoned(ECP5)),
     "sixty-four lanes, sixteen pipelines": (
-        CoreConfig(axons=16, neurons=112, weight_bits=2, lanes=64, pipelines=16, group=2, models=(Lif(state_bits=12, fraction_bits=2, bias_bits=9),)),
+        CoreConfig(axons=16, neurons=112, weight_bits=2, lanes=64, pipelines=16, group=2,
+        models=(Lif(state_bits=12, fraction_bits=2, bias_bits=9),)),
         poisoned(GENERIC),
     ),
     "narrow state, long refractory period": (
-        CoreConfig(axons=24, neurons=30, weight_bits=8, lanes=4, models=(Lif(state_bits=10, fraction_bits=0, bias_bits=10, refractory_bits=8),)),
+        CoreConfig(axons=24, neurons=30, weight_bits=8, lanes=4,
+        models=(Lif(state_bits=10, fraction_bits=0, bias_bits=10, refractory_bits=8),)),
         poisoned(GENERIC),
     ),
     "every option of lif, sets": (
         CoreConfig(axons=21, neurons=36, weight_bits=4, lanes=4, pipelines=2, sets=11, models=(EVERYTHING,)), poisoned(ECP5),
     ),
     "TrueNorth": (
-        CoreConfig(axons=30, neurons=40, weight_bits=1, lanes=8, models=(TRUENORTH,), stochastic_synapses=True), poisoned(ICE40_ULTRAPLUS),
+        CoreConfig(axons=30, neurons=40, weight_bits=1, lanes=8,
+        models=(TRUENORTH,), stochastic_synapses=True), poisoned(ICE40_ULTRAPLUS),
     ),
     "Izhikevich, one multiplier": (
         CoreConfig(axons=16, neurons=24, weight_bits=16, lanes=4, models=(Izhikevich(bias_bits=12),), sets=5), poisoned(GENERIC),
