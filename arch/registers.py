@@ -88,9 +88,7 @@ REGISTERS: tuple[Register, ...] = (
     Register(Address.GEOMETRY_0, "GEOMETRY_0", Access.CONSTANT, "bits 15-0: axons; bits 31-16: neurons"),
     Register(Address.GEOMETRY_1, "GEOMETRY_1", Access.CONSTANT, "bytes 0-3: weight bits, lanes, pipelines, neuron models"),
     Register(Address.GEOMETRY_2, "GEOMETRY_2", Access.CONSTANT, "depth of the weight memory in words"),
-    Register(
-        Address.GEOMETRY_3, "GEOMETRY_3", Access.CONSTANT, "bits 15-0: routing entries; bits 31-16: parameter sets"
-    ),
+    Register(Address.GEOMETRY_3, "GEOMETRY_3", Access.CONSTANT, "bits 15-0: routing entries; bits 31-16: parameter sets"),
     Register(
         Address.GEOMETRY_4,
         "GEOMETRY_4",

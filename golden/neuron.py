@@ -19,7 +19,12 @@ class Step(Protocol):
     """A golden step: one tick of N neurons, for B samples at once, in exact integers."""
 
     def __call__(
-        self, model: Any, parameters: Mapping[str, IntArray], state: Mapping[str, IntArray], synaptic_sum: IntArray, random: IntArray
+        self,
+        model: Any,
+        parameters: Mapping[str, IntArray],
+        state: Mapping[str, IntArray],
+        synaptic_sum: IntArray,
+        random: IntArray,
     ) -> tuple[State, BoolArray]:
         """Compute one tick.
 
