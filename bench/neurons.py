@@ -3,8 +3,8 @@
     python bench/neurons.py [--json] [--models NAME ...] [--family ecp5|up5k] [--seeds N] [--only pipelines|cores]
 
 Both stand behind three pins (``spikeloom.boards.serial_pins``), whose cells are taken off. The core has 256 axons, 4-bit weights, 16 lanes
-and own parameters for each neuron. Takes an hour or so; with ``--into FILE`` each figure is kept as soon as it is there, and those that
-are there already are not measured again.
+and own parameters for each neuron; the larger models share theirs among 16 neurons on the iCE40UP5K. Takes an hour
+or so; with ``--into FILE`` each figure is kept as soon as it is there, and those that are there already are not measured again.
 """
 
 from __future__ import annotations
@@ -63,21 +63,23 @@ NOT_ON_UP5K = ("izhikevich, 1 multiplier", "izhikevich, 3 multipliers", "izhikev
 LEAST_MHZ = {"ecp5": 100, "up5k": 40}
 
 
-def core_config(model: NeuronModel) -> CoreConfig:
+def core_config(model: NeuronModel, part: str) -> CoreConfig:
     """The core of ``bench/core_size.py`` with 16 lanes, with another model."""
-    return CoreConfig(axons=256, neurons=256, weight_bits=4, lanes=16, levels=1, counters=False, models=(model,))
+    # An iCE40UP5K has 30 block RAMs: not enough for 256 sets of the many parameters of the larger models.
+    group = 1 if part == "ecp5" or isinstance(model, Lif | Resonate) else 16
+    return CoreConfig(axons=256, neurons=256, weight_bits=4, lanes=16, group=group, levels=1, counters=False, models=(model,))
 
 
 def measure_core(model: NeuronModel, part: str, seeds: list[int]) -> dict[str, Any]:
     """Cells and clock of a core."""
     entry = PARTS[part]
-    wrapped = SerialPins(Core(config=core_config(model), fabric=FABRICS[entry.family]))
+    wrapped = SerialPins(Core(config=core_config(model, part), fabric=FABRICS[entry.family]))
     wrapper = {"lut": wrapped.cells if part == "up5k" else wrapped.output_bits, "ff": wrapped.cells}
     with tempfile.TemporaryDirectory(prefix="spikeloom_") as folder:
         (Path(folder) / "top.v").write_text(to_verilog(wrapped, "top"))
         netlist = synthesize(["top.v"], "top", entry.family, Path(folder))
         reports = [place_and_route(netlist, entry.family, entry.options, entry.aim_mhz, seed) for seed in seeds]
-    return {**summary(reports, wrapper), "critical_path": reports[0].critical_path}
+    return {"group": core_config(model, part).group, **summary(reports, wrapper), "critical_path": reports[0].critical_path}
 
 
 def main() -> None:
@@ -124,7 +126,7 @@ def main() -> None:
             options.into.write_text(json.dumps(results, indent=2))
     data |= {
         "least_core_mhz": LEAST_MHZ,
-        "core": dataclasses.asdict(core_config(Lif())) | {"models": "each of the models"},
+        "core": dataclasses.asdict(core_config(Lif(), "ecp5")) | {"models": "each of the models", "group": "as given for each"},
         **results,
     }
     columns = ("what", "part", "model", "LUT", "FF", "DSP", "RAM", "MHz by seed", "latency", "interval", "neurons per ms")

@@ -2,7 +2,7 @@
 
 Forward Euler of ``tau dV/dt = (v_leak - V) + R I`` (NIR primitives LIF, LI, IF; Pedersen et al. 2024), with a synaptic current (CubaLIF),
 Loihi's form of both (Davies et al. 2018), TrueNorth's leaks, thresholds and resets (Cassidy et al. 2013), and an adaptive threshold
-(Bellec et al. 2018).
+(Bellec et al. 2020).
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from spikeloom.arch.config import AXON_TYPES, CoreConfig
 from spikeloom.arch.layout import IntArray
 from spikeloom.golden.crossbar import Crossbar
+from spikeloom.golden.random import key_of_tick
 from tests.golden.naive_core import naive_mix, naive_spread
 from tests.helpers import core_configs
 
@@ -108,6 +109,29 @@ def test_samples_share_the_numbers_of_a_tick() -> None:
     assert (both == first + second).all()
     assert 0 < first.sum() < 64
     assert first.tolist() != second.tolist()
+
+
+@pytest.mark.parametrize("weight", [0, 1, -25, 63, -128, 200])
+def test_stochastic_sums_have_mean_and_variance_of_independent_synapses(weight: int) -> None:
+    """64 axons onto 64 neurons with probability p = (|s| + 1) / 256: sums of mean 64 p sgn(s) and variance 64 p (1 - p)."""
+    axons, neurons, ticks = 64, 64, 200
+    config = CoreConfig(axons=axons, neurons=neurons, lanes=64, weight_bits=1, stochastic_synapses=True)
+    rows = _rows(np.arange(axons), np.zeros(axons, np.int64), np.zeros(axons, np.int64), type=np.arange(axons) % AXON_TYPES)
+    types = {name: np.full((AXON_TYPES, neurons), value) for name, value in (("weight", weight), ("stochastic", 1))}
+    crossbar = Crossbar(config, np.ones((axons, neurons), np.int64), rows, types)
+    active = np.ones((1, axons), np.bool_)
+    sums = np.array([crossbar.integrate(active, key_of_tick(2024, tick))[0] for tick in range(ticks)])
+    if weight == 0:
+        assert not sums.any()
+        return
+    probability = (abs(weight) + 1) / 256
+    variance = axons * probability * (1 - probability)
+    assert abs(sums.mean() - np.sign(weight) * axons * probability) / np.sqrt(variance / sums.size) < 4
+    # Axons are independent: the sums of a neuron vary as those of independent trials. Their number of degrees is large.
+    assert abs(sums.var() / variance - 1) / np.sqrt(2 / sums.size) < 4
+    # Neurons are independent in pairs: the sum over all of them does too.
+    totals = sums.sum(axis=1)
+    assert abs(totals.var(ddof=1) / (neurons * variance) - 1) / np.sqrt(2 / (ticks - 1)) < 4
 
 
 # Against a loop ------------------------------------------------------------------------------------------------------------
