@@ -3,8 +3,8 @@
     python bench/neurons.py [--json] [--models NAME ...] [--family ecp5|up5k] [--seeds N] [--only pipelines|cores]
 
 Both stand behind three pins (``spikeloom.boards.serial_pins``), whose cells are taken off. The core has 256 axons, 4-bit weights, 16 lanes
-and own parameters for each neuron; the larger models share theirs among 16 neurons on the iCE40UP5K. Takes an hour
-or so; with ``--into FILE`` each figure is kept as soon as it is there, and those that are there already are not measured again.
+and own parameters for each neuron; on the iCE40UP5K the larger models have 8 lanes. Takes hours; with
+``--into FILE`` each figure is kept as soon as it is there, and those that are there already are not measured again.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from common import SEEDS, finish, log, parser, summary
 
 from spikeloom.arch.adex import AdEx
 from spikeloom.arch.config import CoreConfig
+from spikeloom.arch.errors import ToolError
 from spikeloom.arch.izhikevich import Izhikevich
 from spikeloom.arch.lif import Lif
 from spikeloom.arch.neuron import NeuronModel
@@ -65,9 +66,9 @@ LEAST_MHZ = {"ecp5": 100, "up5k": 40}
 
 def core_config(model: NeuronModel, part: str) -> CoreConfig:
     """The core of ``bench/core_size.py`` with 16 lanes, with another model."""
-    # An iCE40UP5K has 30 block RAMs: not enough for 256 sets of the many parameters of the larger models.
-    group = 1 if part == "ecp5" or isinstance(model, Lif | Resonate) else 16
-    return CoreConfig(axons=256, neurons=256, weight_bits=4, lanes=16, group=group, levels=1, counters=False, models=(model,))
+    # An iCE40UP5K has 30 block RAMs of 16 bits: not enough for the wide parameter words of the larger models and the sums of 16 lanes.
+    lanes = 16 if part == "ecp5" or isinstance(model, Lif | Resonate) else 8
+    return CoreConfig(axons=256, neurons=256, weight_bits=4, lanes=lanes, levels=1, counters=False, models=(model,))
 
 
 def measure_core(model: NeuronModel, part: str, seeds: list[int]) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def measure_core(model: NeuronModel, part: str, seeds: list[int]) -> dict[str, A
         (Path(folder) / "top.v").write_text(to_verilog(wrapped, "top"))
         netlist = synthesize(["top.v"], "top", entry.family, Path(folder))
         reports = [place_and_route(netlist, entry.family, entry.options, entry.aim_mhz, seed) for seed in seeds]
-    return {"group": core_config(model, part).group, **summary(reports, wrapper), "critical_path": reports[0].critical_path}
+    return {"lanes": core_config(model, part).lanes, **summary(reports, wrapper), "critical_path": reports[0].critical_path}
 
 
 def main() -> None:
@@ -115,18 +116,23 @@ def main() -> None:
         if name in rows and rows[name]["model"] == model.as_dict() and len(rows[name]["fmax_mhz"]) >= len(seeds):
             continue
         log(f"{number} of {len(jobs)}: {kind}, {PARTS[part].title}, {name}")
-        if kind == "pipelines":
-            row = measure_pipeline(model, PARTS[part], seeds)
-        else:
-            timing = pipeline_class(model).timing_of(model)
-            row = {**measure_core(model, part, seeds), "latency": timing.latency, "interval": timing.interval}
+        try:
+            if kind == "pipelines":
+                row = measure_pipeline(model, PARTS[part], seeds)
+            else:
+                timing = pipeline_class(model).timing_of(model)
+                row = {**measure_core(model, part, seeds), "latency": timing.latency, "interval": timing.interval}
+        except ToolError as error:
+            # A model that does not fit stops no other.
+            log(f"    {error}")
+            continue
         rows[name] = {"model": model.as_dict(), **row}
         log(f"    {row['used']}, {row['fmax_mhz']} MHz")
         if options.into is not None:
             options.into.write_text(json.dumps(results, indent=2))
     data |= {
         "least_core_mhz": LEAST_MHZ,
-        "core": dataclasses.asdict(core_config(Lif(), "ecp5")) | {"models": "each of the models", "group": "as given for each"},
+        "core": dataclasses.asdict(core_config(Lif(), "ecp5")) | {"models": "each of the models", "lanes": "as given for each"},
         **results,
     }
     columns = ("what", "part", "model", "LUT", "FF", "DSP", "RAM", "MHz by seed", "latency", "interval", "neurons per ms")

@@ -12,7 +12,7 @@ from spikeloom.golden.lif import lif_step
 from spikeloom.sim import fuzz
 
 #: First geometry, and cases of each.
-FIRST, GEOMETRIES, CASES = 501, 4, 25
+FIRST, GEOMETRIES, CASES = 710, 4, 25
 
 
 def test_random_geometries_equal_golden():
