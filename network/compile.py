@@ -9,15 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from spikeloom.arch.boards import board_geometry
-from spikeloom.arch.config import AXON_TYPES, MAX_DELAY, TYPE_WEIGHT_BITS, ChipConfig, CoreConfig
+from spikeloom.arch.config import MAX_DELAY, TYPE_WEIGHT_BITS, ChipConfig, CoreConfig
 from spikeloom.arch.errors import CapacityError, ConfigError, InputError, NetworkError
 from spikeloom.arch.image import PopulationMap, PortMap
 from spikeloom.arch.layout import IntArray, WordArray, ceil_div
 from spikeloom.arch.lif import Lif
-from spikeloom.arch.memory_map import Destination, pack_neurons, regions
+from spikeloom.arch.memory_map import Destination, regions
 from spikeloom.network.description import Network, Neurons, Population, Projection
 from spikeloom.network.evaluate import evaluate, order_of_evaluation
 from spikeloom.network.image import Image
+from spikeloom.network.parameters import NeuronParameters, TypedRow, assign_types, neuron_parameters, neuron_words
 from spikeloom.network.quantise import QuantisedNetwork, Scale, quantise
 
 BoolArray = npt.NDArray[np.bool_]
@@ -293,29 +294,7 @@ class _Places:
     neurons: int
     bundles: list[Bundle]
     rows: list[tuple[IntArray, IntArray, IntArray]]
-    parameters: _Parameters
-
-
-@dataclass(slots=True)
-class _Parameters:
-    """Model, parameters and set of every neuron.
-
-    Parameters
-    ----------
-    model_of, set_of : int64 array ``[neurons]``
-    used : bool array ``[neurons]``
-        Which of them belong to a population.
-    values : list of dict of int64 array ``[neurons]``
-        For each model its parameter fields; those of a neuron that never fires where none follows it.
-    sets : int
-        Parameter sets that the populations need.
-    """
-
-    model_of: IntArray
-    set_of: IntArray
-    used: BoolArray
-    values: list[dict[str, IntArray]]
-    sets: int
+    parameters: NeuronParameters
 
 
 def _place(
@@ -360,7 +339,7 @@ def _place(
         Need("levels", depth, core.levels, "raise levels, or use fewer layers with a bias"),
         Need("accumulator bits", _bits_of_sums(bounds), core.sum_bits, "raise accumulator_bits, or use fewer weight bits"),
     ]
-    parameters = _parameters(quantised, core, order, first)
+    parameters = neuron_parameters(quantised, core, order, first)
     if core.sets is not None:
         verdict.append(Need("parameter sets", parameters.sets, core.sets, "raise sets, or use fewer kinds of neurons"))
     longest = max(int(n.max()) for n in routes.values())
@@ -460,7 +439,7 @@ def _fill(
     network: Network, quantised: QuantisedNetwork, core: CoreConfig, places: _Places, levels: dict[str, int]
 ) -> dict[str, WordArray]:
     """Contents of all memories."""
-    typed_rows: list[_TypedRow] = []
+    typed_rows: list[TypedRow] = []
     weights = np.zeros((core.words, core.lanes), np.int64)
     # A row that ends before it starts is empty.
     base, start, last = np.zeros(core.axons, np.int64), np.ones(core.axons, np.int64), np.zeros(core.axons, np.int64)
@@ -475,7 +454,7 @@ def _fill(
             if core.typed:
                 reached = np.flatnonzero(row)
                 name = f"{bundle.source.label}[{bundle.used[k]}]"
-                typed_rows.append(_TypedRow(name, axon, reached + (bundle.start + row_start) * core.lanes, row[reached]))
+                typed_rows.append(TypedRow(name, axon, reached + (bundle.start + row_start) * core.lanes, row[reached]))
                 row = (row != 0).astype(np.int64)
             weights[word : word + length] = row.reshape(length, core.lanes)
             word += length
@@ -503,7 +482,7 @@ def _fill(
         "control": {"last": _last_neurons(core, places, levels)},
     }
     if core.typed:
-        contents["rows"]["type"], type_weights = _assign_types(core, typed_rows)
+        contents["rows"]["type"], type_weights = assign_types(core, typed_rows)
         by_type = type_weights.reshape(-1, core.lanes)
         contents["type_weights"] = {"weight": by_type[:, 0] if core.lanes == 1 else by_type}
         if core.stochastic_synapses:
@@ -511,7 +490,7 @@ def _fill(
     if core.random:
         contents["seed"] = {"seed": np.zeros(1, np.int64)}
     table = regions(core)
-    return {name: table[name].layout.pack(values) for name, values in contents.items()} | _neuron_words(core, places.parameters)
+    return {name: table[name].layout.pack(values) for name, values in contents.items()} | neuron_words(core, places.parameters)
 
 
 def _last_neurons(core: CoreConfig, places: _Places, levels: dict[str, int]) -> IntArray:
@@ -522,166 +501,6 @@ def _last_neurons(core: CoreConfig, places: _Places, levels: dict[str, int]) -> 
         end = max(places.first[p.label] + p.size for p in begun)
         result.append(ceil_div(end, core.pipelines) * core.pipelines - 1)
     return np.array(result, np.int64)
-
-
-#: Fields at whose largest value a neuron never fires.
-_UNREACHED = ("threshold", "peak")
-
-
-@dataclass(frozen=True, slots=True)
-class _TypedRow:
-    """Weights that an axon needs.
-
-    Parameters
-    ----------
-    source : str
-        What it stands for, for messages.
-    axon : int
-    neurons, weights : int64 arrays
-        Neurons reached, and their weights.
-    """
-
-    source: str
-    axon: int
-    neurons: IntArray
-    weights: IntArray
-
-
-def _assign_types(core: CoreConfig, rows: list[_TypedRow]) -> tuple[IntArray, IntArray]:
-    """Give every axon a type, so that a neuron sees one weight on all axons of a type.
-
-    This is the colouring of a graph, done as Brelaz (1979) does: next comes the axon with the fewest types left, among those the one that
-    reaches most neurons; it takes the type in which most of its weights stand already.
-
-    Returns
-    -------
-    of_axon : int64 array ``[axons]``
-    weights : int64 array ``[types, neuron_slots]``
-    """
-    of_axon = np.zeros(core.axons, np.int64)
-    weights = np.zeros((AXON_TYPES, core.neuron_slots), np.int64)
-    wanted = np.zeros((len(rows), core.neuron_slots), np.int16)
-    for number, row in enumerate(rows):
-        wanted[number, row.neurons] = row.weights
-    sizes = (wanted != 0).sum(axis=1)
-    possible = np.ones((len(rows), AXON_TYPES), np.bool_)
-    open_rows = np.ones(len(rows), np.bool_)
-    while open_rows.any():
-        left = np.flatnonzero(open_rows)
-        chosen = left[np.lexsort((-sizes[left], possible[left].sum(axis=1)))[0]]
-        row = rows[chosen]
-        if not possible[chosen].any():
-            raise CapacityError(
-                f"the weights of {row.source} suit none of the {AXON_TYPES} axon types: with one bit per synapse each source has a type, "
-                f"and a neuron one weight per type; use at most {AXON_TYPES} kinds of sources, or a geometry with weight_bits 2 or more"
-            )
-        standing = (weights[:, row.neurons] == row.weights).sum(axis=1)
-        kind = int(np.argmax(np.where(possible[chosen], standing, -1)))
-        weights[kind, row.neurons] = row.weights
-        of_axon[row.axon] = kind
-        open_rows[chosen] = False
-        concerned = np.flatnonzero(open_rows & possible[:, kind])
-        others = wanted[np.ix_(concerned, row.neurons)]
-        possible[concerned, kind] = ((others == 0) | (others == row.weights)).all(axis=1)
-    return of_axon, weights
-
-
-def _parameters(quantised: QuantisedNetwork, core: CoreConfig, order: list[Population], first: dict[str, int]) -> _Parameters:
-    """Parameters of all neurons; unused ones follow the model of the population before them, and never fire."""
-    size = max(core.neurons, *(first[p.label] + p.size for p in order))
-    size = ceil_div(size, max(core.group, core.pipelines)) * max(core.group, core.pipelines)
-    model_of = np.zeros(size, np.int64)
-    used = np.zeros(size, np.bool_)
-    values = [
-        {name: np.full(size, field.high if name in _UNREACHED else 0) for name, field in model.parameter_names().items()}
-        for model in core.models
-    ]
-    for population in order:
-        q = quantised.neurons[population.label]
-        begin = first[population.label]
-        # A population fills its last group with copies of its last neuron's parameters; they must agree within a group anyway.
-        end = ceil_div(begin + population.size, core.group) * core.group
-        number = core.models.index(q.model)
-        model_of[begin:] = number
-        used[begin : begin + population.size] = True
-        own = {field.name for field in q.model.own_fields()}
-        for name, array in q.parameters.items():
-            values[number][name][begin : begin + population.size] = array
-            if name not in own:
-                values[number][name][begin + population.size : end] = array[-1]
-    set_of, sets = np.arange(size) // core.group, 0
-    if core.sets is not None:
-        set_of, sets = _number_sets(core, model_of, used, values)
-    return _Parameters(model_of, set_of, used, values, sets)
-
-
-def _number_sets(core: CoreConfig, model_of: IntArray, used: BoolArray, values: list[dict[str, IntArray]]) -> tuple[IntArray, int]:
-    """Neurons with equal parameters share a set; the set of each neuron, and how many sets the populations need.
-
-    Unused neurons get a set of their own for each model while there are sets left; otherwise that of the neuron before them.
-    """
-    set_of = np.zeros(len(model_of), np.int64)
-    sets = 0
-    for number, model in enumerate(core.models):
-        names = [field.name for field in (*model.parameter_fields(), *model.firing_fields())]
-        chosen = np.flatnonzero(used & (model_of == number))
-        if len(chosen):
-            table = np.stack([values[number][name][chosen] for name in names], axis=1)
-            _, inverse = np.unique(table, axis=0, return_inverse=True)
-            inverse = inverse.reshape(-1)
-            set_of[chosen] = sets + inverse
-            sets += int(inverse.max()) + 1
-    assert core.sets is not None
-    free = sets
-    for number in range(len(core.models)):
-        rest = np.flatnonzero(~used & (model_of == number))
-        if len(rest) and free < core.sets:
-            set_of[rest] = free
-            free += 1
-        elif len(rest):
-            # Populations begin at neuron 0, so there is one before.
-            members = np.flatnonzero(used)
-            set_of[rest] = set_of[members[np.searchsorted(members, rest) - 1]]
-    return set_of, sets
-
-
-def _neuron_words(core: CoreConfig, parameters: _Parameters) -> dict[str, WordArray]:
-    """Words of the memories of neurons and sets."""
-    table = regions(core)
-    result = {}
-    members = np.arange(len(parameters.set_of))
-    # A neuron that stands for its set: the last one that uses it, which overwrites the others; one of a population, if there is any.
-    of_set = np.zeros(core.parameter_sets, np.int64)
-    for part in (~parameters.used, parameters.used):
-        standing = members[: core.neurons][part[: core.neurons]]
-        of_set[parameters.set_of[standing]] = standing
-    for name, region in table.items():
-        if not region.variants or not region.in_image:
-            continue
-        chosen = members[: core.neurons] if name == "own" else of_set
-        fields = []
-        for model, columns in zip(core.models, parameters.values, strict=True):
-            layout = model.words().get(name)
-            names = [] if layout is None else [field.name for field in layout.fields]
-            if name != "own" and core.sets is None:
-                _check_groups(core, parameters, names, columns)
-            fields.append({field: columns[field][chosen] for field in names} if names else None)
-        result[name] = pack_neurons(region, fields, parameters.model_of[chosen])
-    if core.kinds:
-        kinds = {"model": parameters.model_of[: core.neurons], "set": parameters.set_of[: core.neurons]}
-        layout = table["kinds"].layout
-        result["kinds"] = layout.pack({field.name: kinds[field.name] for field in layout.fields})
-    return result
-
-
-def _check_groups(core: CoreConfig, parameters: _Parameters, names: list[str], columns: dict[str, IntArray]) -> None:
-    for name in names:
-        groups = columns[name][: ceil_div(core.neurons, core.group) * core.group].reshape(-1, core.group)
-        if (groups != groups[:, :1]).any():
-            raise CapacityError(
-                f"neurons that share a parameter set differ in their {name}; the geometry has {core.group} neurons per set: "
-                "choose group=1, or populations with equal parameters"
-            )
 
 
 # Report ---------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from spikeloom.arch.adex import AdEx
 from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.izhikevich import Izhikevich
 from spikeloom.arch.lif import Lif
+from spikeloom.arch.profiles import profile
 from spikeloom.hdl.fabric import ECP5, GENERIC, ICE40_ULTRAPLUS, Fabric
 
 
@@ -20,11 +21,6 @@ EVERYTHING = Lif(
     state_bits=20, fraction_bits=2, leak_bits=9, stochastic_leak=True, current_bits=18, current_wraps=True, resets="all",
     negative_threshold=True, threshold_noise_bits=18, adaptation_bits=14,
 )  # fmt: skip
-TRUENORTH = Lif(
-    state_bits=20, fraction_bits=0, decay=False, leak_bits=9, stochastic_leak=True, bias_bits=0, resets="all", refractory_bits=0,
-    negative_threshold=True, threshold_noise_bits=18,
-)  # fmt: skip
-
 #: Name, geometry, fabric.
 GEOMETRIES: dict[str, tuple[CoreConfig, Fabric]] = {
     "one of everything": (
@@ -65,8 +61,7 @@ GEOMETRIES: dict[str, tuple[CoreConfig, Fabric]] = {
         CoreConfig(axons=21, neurons=36, weight_bits=4, lanes=4, pipelines=2, sets=11, models=(EVERYTHING,)), poisoned(ECP5),
     ),
     "TrueNorth": (
-        CoreConfig(axons=30, neurons=40, weight_bits=1, lanes=8,
-        models=(TRUENORTH,), stochastic_synapses=True), poisoned(ICE40_ULTRAPLUS),
+        profile("truenorth", axons=30, neurons=40, lanes=8), poisoned(ICE40_ULTRAPLUS),
     ),
     "Izhikevich, one multiplier": (
         CoreConfig(axons=16, neurons=24, weight_bits=16, lanes=4, models=(Izhikevich(bias_bits=12),), sets=5), poisoned(GENERIC),
