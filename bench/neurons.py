@@ -37,7 +37,7 @@ MODELS: dict[str, NeuronModel] = {
     "lif": Lif(),
     "lif, smallest": Lif(state_bits=16, fraction_bits=4, refractory_bits=0, bias_bits=0, resets="absolute"),
     "lif, synaptic current": Lif(current_bits=24),
-    "lif, TrueNorth": Lif(
+    "lif, TrueNorth, 8-bit noise": Lif(
         state_bits=20,
         fraction_bits=0,
         decay=False,
@@ -49,7 +49,7 @@ MODELS: dict[str, NeuronModel] = {
         negative_threshold=True,
         threshold_noise_bits=8,
     ),
-    "lif, Loihi": Lif(current_bits=24, current_wraps=True, resets="absolute"),
+    "lif, Loihi, 16-bit bias": Lif(current_bits=24, current_wraps=True, resets="absolute"),
     "lif, adaptive threshold": Lif(adaptation_bits=16),
     "izhikevich, 1 multiplier": Izhikevich(),
     "izhikevich, 3 multipliers": Izhikevich(multipliers=3),
