@@ -61,7 +61,7 @@ class BoardGeometry:
             width = model.state_bits
             model = dataclasses.replace(model, current_bits=width if current else 0, adaptation_bits=width if adaptation else 0)
             core = dataclasses.replace(core, models=(model,), axons=core.axons // self.axon_divisor)
-        return ChipConfig(core=core)
+        return ChipConfig(cores=(core,))
 
 
 #: UP5K: 30 block RAMs of 4 kbit and four of 256 kbit for the weights, which give 64 bits per cycle.

@@ -33,6 +33,15 @@ WEIGHT_BITS = (1, 2, 4, 8, 16)
 MAX_LANES = 64
 MAX_AXONS = 8192
 MAX_NEURONS = 8192
+#: Columns and rows of the largest mesh.
+MAX_SIDE = 64
+#: Most numbers that outputs can have.
+MAX_OUTPUTS = 1 << 15
+#: Sides of a chip, in the order of their bits. Row 0 is the northern one, column 0 the western one.
+SIDES = ("north", "east", "south", "west")
+#: Bits of the payload of a packet, where it has one.
+PAYLOAD_BITS = 8
+MAX_LINK_LANES = 16
 
 
 def bits_for(count: int) -> int:
@@ -94,6 +103,13 @@ class CoreConfig:
         Whether the bus can read the memories. Without it a core is smaller, and nobody can look into it.
     counters : bool
         Whether the core counts ticks, cycles, events, synaptic operations, spikes, merged and dropped events.
+    reach_x, reach_y : int
+        Columns and rows to the farthest destination in a mesh, 0 to 63; a :class:`ChipConfig` raises them to its own size.
+    targets : int or None
+        Axons or outputs that a destination can name; ``None``: as many as the core has axons or neurons. A :class:`ChipConfig` raises it
+        to what its cores need.
+    payload : bool
+        Whether a packet has 8 bits for a graded spike, which nothing uses yet; a :class:`ChipConfig` sets it.
 
     Raises
     ------
@@ -116,6 +132,10 @@ class CoreConfig:
     destinations: int | None = None
     readback: bool = True
     counters: bool = True
+    reach_x: int = 0
+    reach_y: int = 0
+    targets: int | None = None
+    payload: bool = False
 
     def __post_init__(self) -> None:
         check_int("axons", self.axons, 1, MAX_AXONS)
@@ -150,7 +170,9 @@ class CoreConfig:
             if self.group != 1:
                 raise ConfigError(f"group is {self.group}, but with sets each neuron chooses its own; leave one of them out")
         check_int("levels", self.levels, 1, MAX_LEVELS)
-        for name in ("stochastic_synapses", "readback", "counters"):
+        for name in ("reach_x", "reach_y"):
+            check_int(name, getattr(self, name), 0, MAX_SIDE - 1)
+        for name in ("stochastic_synapses", "readback", "counters", "payload"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} must be True or False, not {getattr(self, name)!r}")
         if self.stochastic_synapses and self.weight_bits != 1:
@@ -166,6 +188,9 @@ class CoreConfig:
         check_int("accumulator_bits", self.accumulator_bits, min(widest + 1, safe), safe)
         object.__setattr__(self, "destinations", self.neurons if self.destinations is None else self.destinations)
         check_int("destinations", self.destinations, 1, 2**15)
+        least = max(self.axons, self.neurons)
+        object.__setattr__(self, "targets", least if self.targets is None else self.targets)
+        check_int("targets", self.targets, least, MAX_OUTPUTS)
 
     # Derived sizes -----------------------------------------------------------------------------------------------
 
@@ -231,6 +256,17 @@ class CoreConfig:
         assert self.destinations is not None
         return self.destinations
 
+    @property
+    def meshed(self) -> bool:
+        """Whether the core sends its events into a mesh, also those for itself."""
+        return self.reach_x > 0 or self.reach_y > 0
+
+    @property
+    def target_bits(self) -> int:
+        """Bits of a destination's target: an axon or an output number."""
+        assert self.targets is not None
+        return bits_for(self.targets)
+
     def as_dict(self) -> dict[str, Any]:
         """All parameters, resolved, in declaration order, as plain data; the inverse of :meth:`from_dict`."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -254,37 +290,142 @@ class CoreConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChipConfig:
-    """Geometry of a chip: a mesh of cores. Today exactly one core.
+    """Geometry of a chip: a mesh of cores, which may differ; or of several chips that share one mesh.
+
+    Core n stands in column ``n % columns`` and row ``n // columns``. Column 0 is the western one, row 0 the northern one.
 
     Parameters
     ----------
-    core : CoreConfig
-        The core.
+    cores : tuple of CoreConfig
+        The cores, row by row. Each is kept with a ``reach`` and with ``targets`` that suit the mesh.
     columns, rows : int
-        Mesh size; both must be 1 until chips with several cores are supported.
+        Mesh size, 1 to 64 each.
+    payload : bool
+        Whether packets carry 8 more bits, reserved for graded spikes.
+    chips_across, chips_down : int
+        Chips that share the mesh, each with an equal rectangle of it; they must divide ``columns`` and ``rows``. No result depends on them.
+    links : tuple of str
+        Sides ("north", "east", "south", "west") with a link to a neighbouring chip. :meth:`tile` sets them.
+    link_lanes : int
+        Data pins of a link in each direction, 1 to 16.
+    link_cell : int
+        Clock cycles that a link's pins keep their value, 4 to 64. It must be at least 3 cycles of the receiver's clock.
 
     Raises
     ------
     ConfigError
-        If the mesh is not 1 by 1.
+        If a value is out of range; the message names the field, the value and the limit.
     """
 
-    core: CoreConfig
+    cores: tuple[CoreConfig, ...]
     columns: int = 1
     rows: int = 1
+    payload: bool = False
+    chips_across: int = 1
+    chips_down: int = 1
+    links: tuple[str, ...] = ()
+    link_lanes: int = 4
+    link_cell: int = 4
 
     def __post_init__(self) -> None:
-        if not isinstance(self.core, CoreConfig):
-            raise ConfigError(f"core must be a CoreConfig, not {self.core!r}")
-        for name in ("columns", "rows"):
-            check_int(name, getattr(self, name), 1, 1, "a chip holds one core in this version")
+        check_int("columns", self.columns, 1, MAX_SIDE)
+        check_int("rows", self.rows, 1, MAX_SIDE)
+        given: Any = self.cores
+        if isinstance(given, CoreConfig) or not isinstance(given, Iterable):
+            raise ConfigError(f"cores must be a sequence with one CoreConfig for each core, not {given!r}")
+        cores = tuple(given)
+        for core in cores:
+            if not isinstance(core, CoreConfig):
+                raise ConfigError(f"cores holds {core!r}, which is not a CoreConfig")
+        if len(cores) != self.columns * self.rows:
+            raise ConfigError(
+                f"cores holds {len(cores)}; {self.columns} columns and {self.rows} rows need {self.columns * self.rows}, row by row"
+            )
+        if not isinstance(self.payload, bool):
+            raise ConfigError(f"payload must be True or False, not {self.payload!r}")
+        for name, of in (("chips_across", "columns"), ("chips_down", "rows")):
+            total = getattr(self, of)
+            check_int(name, getattr(self, name), 1, total)
+            if total % getattr(self, name):
+                raise ConfigError(
+                    f"{name} is {getattr(self, name)}; it must divide the {total} {of}, so that all chips are equally large"
+                )
+        sides: Any = self.links
+        links = () if isinstance(sides, str) else tuple(sides)
+        if isinstance(sides, str) or set(links) - set(SIDES) or len(set(links)) < len(links):
+            raise ConfigError(f"links is {sides!r}; it may hold each of {', '.join(SIDES)} once")
+        if links and self.chips_across * self.chips_down > 1:
+            raise ConfigError("links is given for a mesh of several chips; tile() gives each of them its links")
+        object.__setattr__(self, "links", tuple(side for side in SIDES if side in links))
+        check_int("link_lanes", self.link_lanes, 1, MAX_LINK_LANES)
+        check_int("link_cell", self.link_cell, 4, 64)
+        reach_x = max(self.columns - 1, *(core.reach_x for core in cores))
+        reach_y = max(self.rows - 1, *(core.reach_y for core in cores))
+        outputs = min(sum(core.neurons for core in cores), MAX_OUTPUTS)
+        targets = max(outputs, *(core.targets or 0 for core in cores))
+        if self.links and not (reach_x or reach_y):
+            raise ConfigError("the chip has links, but its cores have no reach beyond it; give them a reach_x or reach_y")
+        payload = self.payload or any(core.payload for core in cores)
+        object.__setattr__(self, "payload", payload)
+        settings: dict[str, Any] = {"reach_x": reach_x, "reach_y": reach_y, "targets": targets, "payload": payload}
+        # Equal cores stay one object.
+        resolved = {id(core): core for core in cores}
+        for key, core in resolved.items():
+            if any(getattr(core, name) != value for name, value in settings.items()):
+                resolved[key] = dataclasses.replace(core, **settings)
+        object.__setattr__(self, "cores", tuple(resolved[id(core)] for core in cores))
+
+    @property
+    def meshed(self) -> bool:
+        """Whether there are routers: more than one core, or a link."""
+        return self.cores[0].meshed
+
+    def place(self, core: int) -> tuple[int, int]:
+        """Column and row of a core."""
+        return core % self.columns, core // self.columns
+
+    def host_core(self, core: int) -> int:
+        """The core through whose router the outputs of this core reach the host: the north-western one of its chip."""
+        width, height = self.columns // self.chips_across, self.rows // self.chips_down
+        column, row = self.place(core)
+        return row // height * height * self.columns + column // width * width
+
+    def tile_cores(self, number: int) -> list[int]:
+        """Numbers of the cores of chip ``number`` (chips count row by row), row by row."""
+        width, height = self.columns // self.chips_across, self.rows // self.chips_down
+        left, top = number % self.chips_across * width, number // self.chips_across * height
+        return [row * self.columns + column for row in range(top, top + height) for column in range(left, left + width)]
+
+    def tile(self, number: int) -> ChipConfig:
+        """Geometry of one of the chips that share the mesh, with its links; chips count row by row."""
+        check_int("chip", number, 0, self.chips_across * self.chips_down - 1)
+        if self.chips_across * self.chips_down == 1:
+            return self
+        across, down = number % self.chips_across, number // self.chips_across
+        linked = (down > 0, across < self.chips_across - 1, down < self.chips_down - 1, across > 0)
+        return dataclasses.replace(
+            self,
+            cores=tuple(self.cores[core] for core in self.tile_cores(number)),
+            columns=self.columns // self.chips_across,
+            rows=self.rows // self.chips_down,
+            chips_across=1,
+            chips_down=1,
+            links=tuple(side for side, has in zip(SIDES, linked, strict=True) if has),
+        )
 
     def as_dict(self) -> dict[str, Any]:
-        """All parameters, resolved; the inverse of :meth:`from_dict`."""
-        return {"core": self.core.as_dict(), "columns": self.columns, "rows": self.rows}
+        """All parameters, resolved; the inverse of :meth:`from_dict`. Cores that are alike are written once."""
+        kinds = list(dict.fromkeys(self.cores))
+        numbers = {core: number for number, core in enumerate(kinds)}
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return values | {
+            "cores": [core.as_dict() for core in kinds],
+            "core_kinds": [numbers[core] for core in self.cores],
+            "links": list(self.links),
+        }
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> ChipConfig:
+    def from_dict(cls, data: object) -> ChipConfig:
         """Rebuild a chip geometry from :meth:`as_dict`.
 
         Raises
@@ -292,8 +433,16 @@ class ChipConfig:
         ConfigError
             If a field is missing, unknown or out of range.
         """
-        _check_fields("chip", data, cls)
-        return cls(core=CoreConfig.from_dict(data["core"]), columns=data["columns"], rows=data["rows"])
+        values = dict(data) if isinstance(data, dict) else {}
+        order = values.pop("core_kinds", None)
+        values = _check_fields("chip", values, cls)
+        kinds = values["cores"]
+        if not isinstance(kinds, list) or not isinstance(order, list) or not isinstance(values["links"], list):
+            raise ConfigError("not a chip geometry of this version of spikeloom: cores, core_kinds and links must be lists")
+        if not all(type(number) is int and 0 <= number < len(kinds) for number in order):
+            raise ConfigError(f"core_kinds must hold numbers below {len(kinds)}")
+        cores = [CoreConfig.from_dict(kind) for kind in kinds]
+        return cls(**{**values, "cores": tuple(cores[number] for number in order), "links": tuple(values["links"])})
 
     @property
     def geometry_id(self) -> int:

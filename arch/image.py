@@ -14,12 +14,13 @@ import numpy as np
 from spikeloom.arch.config import MAX_DELAY, ChipConfig, CoreConfig
 from spikeloom.arch.errors import ConfigError, ImageError
 from spikeloom.arch.layout import IntArray, WordArray
-from spikeloom.arch.memory_map import Destination, Region, models_and_sets, regions, unpack_neurons
+from spikeloom.arch.memory_map import Region, models_and_sets, regions, unpack_neurons
+from spikeloom.arch.packet import Destination
 
 
 @dataclass(frozen=True, slots=True)
 class PopulationMap:
-    """Where a population lives.
+    """Where neighbouring neurons of a population live; a population may have several such pieces.
 
     Parameters
     ----------
@@ -28,9 +29,11 @@ class PopulationMap:
     core : int
         Core number.
     first, size : int
-        Its neurons are ``first`` to ``first + size - 1`` of the core.
+        The neurons are ``first`` to ``first + size - 1`` of the core.
     level : int
-        Its neurons are this many ticks behind the input (its layer's depth).
+        The neurons are this many ticks behind the input (their layer's depth); the same in all pieces.
+    offset : int
+        They are neurons ``offset`` to ``offset + size - 1`` of the population.
     """
 
     name: str
@@ -38,6 +41,7 @@ class PopulationMap:
     first: int
     size: int
     level: int
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +65,13 @@ class LoadableImage:
         Per core, the packed words of each region that an image holds.
     inputs, outputs : tuple of PortMap
         Named ranges of the input and output columns.
-    input_index, input_axon, input_offset : int64 arrays of one length
-        A spike in input column ``input_index[k]`` at step t is an event for axon ``input_axon[k]``, due at tick
+    input_index, input_core, input_axon, input_offset : int64 arrays of one length
+        A spike in input column ``input_index[k]`` at step t is an event for axon ``input_axon[k]`` of core ``input_core[k]``, due at tick
         ``t + input_offset[k]``.
     output_shift : int64 array ``[outputs]``
         Output column o at step t is the output event number o of tick ``t + output_shift[o]``.
     populations : tuple of PopulationMap
-        Where each population lives.
+        Where each population lives; its pieces stand in order.
     board : str
         Board name, or empty.
     notes : dict
@@ -79,6 +83,7 @@ class LoadableImage:
     inputs: tuple[PortMap, ...]
     outputs: tuple[PortMap, ...]
     input_index: IntArray
+    input_core: IntArray
     input_axon: IntArray
     input_offset: IntArray
     output_shift: IntArray
@@ -87,9 +92,12 @@ class LoadableImage:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if len(self.memories) != len(self.config.cores):
+            raise ImageError(f"the image holds {len(self.memories)} cores; the chip has {len(self.config.cores)}")
         self._check_ports()
-        for core, memory in enumerate(self.memories):
-            self._check_core(core, self.config.core, memory)
+        self._check_populations()
+        for number, (core, memory) in enumerate(zip(self.config.cores, self.memories, strict=True)):
+            self._check_core(number, core, memory)
 
     @property
     def input_size(self) -> int:
@@ -106,25 +114,26 @@ class LoadableImage:
         """Ticks after the last input step until the last output has come."""
         return int(self.output_shift.max(initial=0))
 
-    def population(self, name: str) -> PopulationMap:
-        """The population of that name.
+    def pieces(self, name: str) -> list[PopulationMap]:
+        """The pieces of the population of that name, in order.
 
         Raises
         ------
         ImageError
             If there is none; the message lists the names.
         """
-        for population in self.populations:
-            if population.name == name:
-                return population
-        raise ImageError(f"no population {name!r}; the image has {[p.name for p in self.populations]}")
+        found = [piece for piece in self.populations if piece.name == name]
+        if not found:
+            raise ImageError(f"no population {name!r}; the image has {list(dict.fromkeys(p.name for p in self.populations))}")
+        return found
+
+    def population_size(self, name: str) -> int:
+        """Neurons of a population."""
+        return sum(piece.size for piece in self.pieces(name))
 
     # Checks --------------------------------------------------------------------------------------------------------
 
     def _check_ports(self) -> None:
-        core = self.config.core
-        if len(self.memories) != 1:
-            raise ImageError(f"the image holds {len(self.memories)} cores; the chip has 1")
         for kind, ports in (("input", self.inputs), ("output", self.outputs)):
             column = 0
             for port in ports:
@@ -134,23 +143,44 @@ class LoadableImage:
                         f"it must have at least one, from {column} on: ports lie side by side"
                     )
                 column += port.size
-        lengths = {len(self.input_index), len(self.input_axon), len(self.input_offset)}
+        lengths = {len(self.input_index), len(self.input_core), len(self.input_axon), len(self.input_offset)}
         if len(lengths) != 1:
-            raise ImageError("the input map is inconsistent: its three columns differ in length")
+            raise ImageError("the input map is inconsistent: its four columns differ in length")
         for name, values, limit in (
             ("input column", self.input_index, self.input_size),
-            ("input axon", self.input_axon, core.axons),
+            ("input core", self.input_core, len(self.config.cores)),
             ("input offset", self.input_offset, 1 << 16),
             ("output shift", self.output_shift, 1 << 16),
         ):
             wrong = values[(values < 0) | (values >= limit)]
             if len(wrong):
                 raise ImageError(f"the image names {name} {int(wrong[0])}; it must be 0 to {limit - 1}")
+        axons = np.array([core.axons for core in self.config.cores])[self.input_core]
+        bad = np.flatnonzero((self.input_axon < 0) | (self.input_axon >= axons))
+        if len(bad):
+            raise ImageError(
+                f"the image names input axon {int(self.input_axon[bad[0]])} of core {int(self.input_core[bad[0]])}; "
+                f"it must be 0 to {int(axons[bad[0]]) - 1}"
+            )
         if len(self.output_shift) != self.output_size:
             raise ImageError(f"{len(self.output_shift)} output shifts for {self.output_size} outputs")
-        for population in self.populations:
-            if population.first < 0 or population.size < 1 or population.first + population.size > core.neurons:
-                raise ImageError(f"population {population.name!r} lies outside the {core.neurons} neurons of the core")
+
+    def _check_populations(self) -> None:
+        found: dict[str, PopulationMap] = {}
+        for piece in self.populations:
+            if not 0 <= piece.core < len(self.config.cores):
+                raise ImageError(f"population {piece.name!r} lies in core {piece.core} of {len(self.config.cores)}")
+            neurons = self.config.cores[piece.core].neurons
+            if piece.first < 0 or piece.size < 1 or piece.first + piece.size > neurons:
+                raise ImageError(f"population {piece.name!r} lies outside the {neurons} neurons of core {piece.core}")
+            before = found.get(piece.name)
+            expected = (0, piece.level) if before is None else (before.offset + before.size, before.level)
+            if (piece.offset, piece.level) != expected:
+                raise ImageError(
+                    f"population {piece.name!r}: a piece begins at neuron {piece.offset} with level {piece.level}; "
+                    f"it must begin at {expected[0]} with level {expected[1]}"
+                )
+            found[piece.name] = piece
 
     def _check_core(self, number: int, core: CoreConfig, memory: Mapping[str, WordArray]) -> None:
         table = {name: region for name, region in regions(core).items() if region.in_image}
@@ -244,12 +274,30 @@ class LoadableImage:
         np.add.at(covered, index["first"][used], 1)
         np.add.at(covered, end[used], -1)
         reached = np.cumsum(covered)[:-1] > 0
-        for entry in np.flatnonzero(reached):
-            kind, delay, target = (int(routes[name][entry]) for name in ("kind", "delay", "target"))
-            if kind == Destination.AXON and (target >= core.axons or not 1 <= delay <= MAX_DELAY):
-                raise ImageError(
-                    f"core {number}, destination {entry}: axon {target} after {delay} ticks; "
-                    f"the core has {core.axons} axons and delays of 1 to {MAX_DELAY}"
-                )
-            if kind == Destination.OUTPUT and target >= self.output_size:
-                raise ImageError(f"core {number}, destination {entry}: output {target} of {self.output_size}")
+        config = self.config
+        column, row = config.place(number)
+        none = np.zeros(core.routes, np.int64)
+        x, y = column + routes.get("dx", none), row + routes.get("dy", none)
+        inside = (x >= 0) & (x < config.columns) & (y >= 0) & (y < config.rows)
+        where = np.where(inside, y * config.columns + x, number)
+        axons = np.array([other.axons for other in config.cores])[where]
+        to_axon = routes["kind"] == Destination.AXON
+        hosts = np.unique([config.host_core(n) for n in range(len(config.cores))])
+        wrong_place = reached & (~inside | (~to_axon & ~np.isin(where, hosts)))
+        if wrong_place.any():
+            entry = int(np.argmax(wrong_place))
+            raise ImageError(
+                f"core {number}, destination {entry}: column {x[entry]}, row {y[entry]}; the mesh has {config.columns} columns and "
+                f"{config.rows} rows, and outputs leave through core {', '.join(map(str, hosts))}"
+            )
+        wrong_axon = reached & to_axon & ((routes["target"] >= axons) | (routes["delay"] < 1))
+        if wrong_axon.any():
+            entry = int(np.argmax(wrong_axon))
+            raise ImageError(
+                f"core {number}, destination {entry}: axon {routes['target'][entry]} of core {where[entry]} after {routes['delay'][entry]} ticks; "
+                f"that core has {axons[entry]} axons, and delays are 1 to {MAX_DELAY}"
+            )
+        wrong_output = reached & ~to_axon & (routes["target"] >= self.output_size)
+        if wrong_output.any():
+            entry = int(np.argmax(wrong_output))
+            raise ImageError(f"core {number}, destination {entry}: output {routes['target'][entry]} of {self.output_size}")

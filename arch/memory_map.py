@@ -20,8 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spikeloom.arch.config import AXON_TYPES, DELAY_BITS, DELAY_SLOTS, DELAY_WORD_BITS, TYPE_WEIGHT_BITS, CoreConfig, bits_for
+from spikeloom.arch.config import AXON_TYPES, DELAY_SLOTS, DELAY_WORD_BITS, TYPE_WEIGHT_BITS, CoreConfig, bits_for
 from spikeloom.arch.layout import BUS_WORD_BITS, Field, IntArray, WordArray, WordLayout
+from spikeloom.arch.packet import route_fields
 
 SPACE_SHIFT = 24
 REGION_SHIFT = 20
@@ -61,15 +62,6 @@ class RegionId(enum.IntEnum):
     TYPE_WEIGHTS = 12
     #: Seed of the random numbers.
     SEED = 13
-
-
-class Destination(enum.IntEnum):
-    """What an entry of a destination list means."""
-
-    #: An axon of this core, after ``delay`` ticks.
-    AXON = 0
-    #: An output event for the host, with ``target`` as its number.
-    OUTPUT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +105,6 @@ class Region:
     def address(self, index: int = 0, slice_: int = 0, core: int = 0) -> int:
         """Bus address of one slice of one word."""
         return (core + 1) << SPACE_SHIFT | self.id << REGION_SHIFT | (index * self.stride + slice_)
-
-
-def target_bits(config: CoreConfig) -> int:
-    """Bits of a destination's target: an axon of the core or an output number below ``neurons``."""
-    return bits_for(max(config.axons, config.neurons))
 
 
 def weight_layout(config: CoreConfig) -> WordLayout:
@@ -220,13 +207,12 @@ def delay_layout(config: CoreConfig) -> WordLayout:
 
 def route_index_layout(config: CoreConfig) -> WordLayout:
     """Destination list of a neuron: ``count`` entries from ``first`` on."""
-    width = bits_for(config.routes)
-    return WordLayout("route_index", (Field("first", width), Field("count", width)))
+    return WordLayout("route_index", (Field("first", bits_for(config.routes)), Field("count", bits_for(config.routes + 1))))
 
 
 def route_layout(config: CoreConfig) -> WordLayout:
     """One destination."""
-    return WordLayout("route", (Field("kind", 1), Field("delay", DELAY_BITS), Field("target", target_bits(config))))
+    return WordLayout("route", route_fields(config))
 
 
 def control_layout(config: CoreConfig) -> WordLayout:

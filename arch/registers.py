@@ -9,10 +9,10 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from spikeloom.arch.config import ChipConfig
+from spikeloom.arch.config import SIDES, ChipConfig
 
 #: Version of the register map and of the frames. A driver refuses a chip with another major number (upper 16 bits).
-PROTOCOL_VERSION = 0x0002_0000
+PROTOCOL_VERSION = 0x0003_0000
 #: Contents of ``IDENT``: the letters "LOOM", least significant first.
 IDENT = int.from_bytes(b"LOOM", "little")
 
@@ -22,6 +22,7 @@ class Access(enum.Enum):
 
     READ = "read"
     WRITE = "write, idle"
+    SETTING = "read, and write when idle"
     POP = "read takes one entry"
     CONSTANT = "constant"
 
@@ -65,49 +66,99 @@ class Address(enum.IntEnum):
     OUTPUT = 0x07
     TICK = 0x08
     LINK_ERRORS = 0x09
+    PERIOD = 0x0A
+    OVERRUNS = 0x0B
+    MISROUTED = 0x0C
+    MESH_ERRORS = 0x0D
+    MESH_REPEATS = 0x0E
     GEOMETRY_0 = 0x10
     GEOMETRY_1 = 0x11
     GEOMETRY_2 = 0x12
     GEOMETRY_3 = 0x13
     GEOMETRY_4 = 0x14
+    GEOMETRY_5 = 0x15
 
 
 REGISTERS: tuple[Register, ...] = (
     Register(Address.IDENT, "IDENT", Access.CONSTANT, 'the letters "LOOM"'),
     Register(Address.VERSION, "VERSION", Access.CONSTANT, "protocol version: major in bits 31-16, minor in bits 15-0"),
     Register(Address.GEOMETRY, "GEOMETRY", Access.CONSTANT, "identifier of the geometry; an image for another one is refused"),
-    Register(Address.STATUS, "STATUS", Access.READ, "bit 0: busy; bit 1: output queue not empty; bits 31-16: ticks left to run"),
+    Register(
+        Address.STATUS,
+        "STATUS",
+        Access.READ,
+        "bit 0: busy; bit 1: output queue not empty; bit 2: waiting for a neighbouring chip; bits 31-16: ticks left to run",
+    ),
     Register(Address.CLEAR, "CLEAR", Access.WRITE, "any value: clear state, pending events and counters; the next tick is 0"),
     Register(Address.RUN, "RUN", Access.WRITE, "bits 15-0: ticks to run; 0: none; upper bits are ignored"),
-    Register(Address.EVENT, "EVENT", Access.WRITE, "bits 15-0: axon; bits 19-16: delay; due this many ticks after the last tick"),
+    Register(
+        Address.EVENT,
+        "EVENT",
+        Access.WRITE,
+        "bits 15-0: axon; bits 19-16: delay, due this many ticks after the last tick; bits 31-20: core",
+    ),
     Register(
         Address.OUTPUT, "OUTPUT", Access.POP, "bits 15-0: output number; bits 30-16: tick; bit 31: 1, or the word is 0 (empty)"
     ),
     Register(Address.TICK, "TICK", Access.READ, "ticks completed since the last clear"),
     Register(Address.LINK_ERRORS, "LINK_ERRORS", Access.READ, "damaged frames received (0 where the chip has no link)"),
-    Register(Address.GEOMETRY_0, "GEOMETRY_0", Access.CONSTANT, "bits 15-0: axons; bits 31-16: neurons"),
-    Register(Address.GEOMETRY_1, "GEOMETRY_1", Access.CONSTANT, "bytes 0-3: weight bits, lanes, pipelines, neuron models"),
-    Register(Address.GEOMETRY_2, "GEOMETRY_2", Access.CONSTANT, "depth of the weight memory in words"),
-    Register(Address.GEOMETRY_3, "GEOMETRY_3", Access.CONSTANT, "bits 15-0: routing entries; bits 31-16: parameter sets"),
+    Register(
+        Address.PERIOD,
+        "PERIOD",
+        Access.SETTING,
+        "bits 23-0: least clock cycles from the beginning of a tick to the next; 0, as after reset: as fast as the work allows",
+    ),
+    Register(
+        Address.OVERRUNS,
+        "OVERRUNS",
+        Access.READ,
+        "ticks since the last clear that took longer than PERIOD, so that the next begins late",
+    ),
+    Register(
+        Address.MISROUTED,
+        "MISROUTED",
+        Access.READ,
+        "packets since the last clear that left the mesh, or were for a host where there is none",
+    ),
+    Register(
+        Address.MESH_ERRORS, "MESH_ERRORS", Access.READ, "damaged frames received over links to neighbouring chips since reset"
+    ),
+    Register(Address.MESH_REPEATS, "MESH_REPEATS", Access.READ, "frames sent again over links to neighbouring chips since reset"),
+    Register(Address.GEOMETRY_0, "GEOMETRY_0", Access.CONSTANT, "core 0: bits 15-0: axons; bits 31-16: neurons"),
+    Register(Address.GEOMETRY_1, "GEOMETRY_1", Access.CONSTANT, "core 0: bytes 0-3: weight bits, lanes, pipelines, neuron models"),
+    Register(Address.GEOMETRY_2, "GEOMETRY_2", Access.CONSTANT, "core 0: depth of the weight memory in words"),
+    Register(Address.GEOMETRY_3, "GEOMETRY_3", Access.CONSTANT, "core 0: bits 15-0: routing entries; bits 31-16: parameter sets"),
     Register(
         Address.GEOMETRY_4,
         "GEOMETRY_4",
         Access.CONSTANT,
-        "bits 7-0: accumulator bits; bit 8: neurons choose their set; bit 9: stochastic synapses",
+        "core 0: bits 7-0: accumulator bits; bit 8: neurons choose their set; bit 9: stochastic synapses",
+    ),
+    Register(
+        Address.GEOMETRY_5,
+        "GEOMETRY_5",
+        Access.CONSTANT,
+        "bits 7-0: columns; bits 15-8: rows; bits 19-16: links to the north, east, south, west; bit 20: packets have a payload",
     ),
 )
 
 #: Bits of the fields of the EVENT and OUTPUT registers.
 EVENT_AXON_BITS = 16
+EVENT_CORE_BITS = 12
 OUTPUT_NUMBER_BITS = 16
 OUTPUT_TICK_BITS = 15
 #: Largest value of the RUN register.
 MAX_RUN = 0xFFFF
+#: Bits of the PERIOD register.
+PERIOD_BITS = 24
+#: Most cores that a bus address can name.
+MAX_BUS_CORES = 255
 
 
 def constants(config: ChipConfig) -> dict[Address, int]:
     """Values of the constant registers of a chip."""
-    core = config.core
+    core = config.cores[0]
+    links = sum(1 << bit for bit, side in enumerate(SIDES) if side in config.links)
     return {
         Address.IDENT: IDENT,
         Address.VERSION: PROTOCOL_VERSION,
@@ -117,4 +168,5 @@ def constants(config: ChipConfig) -> dict[Address, int]:
         Address.GEOMETRY_2: core.words,
         Address.GEOMETRY_3: core.routes | core.parameter_sets << 16,
         Address.GEOMETRY_4: core.sum_bits | int(core.sets is not None) << 8 | int(core.stochastic_synapses) << 9,
+        Address.GEOMETRY_5: config.columns | config.rows << 8 | links << 16 | int(config.payload) << 20,
     }

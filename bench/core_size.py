@@ -73,7 +73,7 @@ def full_image(config: CoreConfig) -> LoadableImage:
     threshold = core.models[0].parameter_names()["threshold"]
     contents["firing"]["threshold"] = np.full(core.parameter_sets, threshold.high)
     return LoadableImage(
-        config=ChipConfig(core=core),
+        config=ChipConfig(cores=(core,)),
         memories=({name: table[name].layout.pack(values) for name, values in contents.items()},),
         inputs=(PortMap("axons", 0, core.axons),),
         outputs=(),

@@ -81,7 +81,7 @@ def make_network(thresholds: list[float], rng: np.random.Generator) -> Network:
 
 def hidden_spikes(thresholds: list[float], spikes: npt.NDArray[np.bool_]) -> tuple[spikeloom.Image, list[npt.NDArray[np.bool_]]]:
     """The compiled network, and the spikes of all layers, input first."""
-    config = ChipConfig(core=dataclasses.replace(CORE, counters=True, readback=True))
+    config = ChipConfig(cores=(dataclasses.replace(CORE, counters=True, readback=True),))
     image = spikeloom.compile(make_network(thresholds, np.random.default_rng(1)), config=config, scale="layer")
     names = [population.name for population in image.populations]
     with spikeloom.open("golden", image) as chip:

@@ -53,7 +53,7 @@ def main() -> None:
     image = spikeloom.compile(network, board=BOARD)
     out = spikeloom.open("golden", image).run(spikes)
     data["golden_accuracy"] = accuracy(out, labels)
-    data["weight_bits"] = image.config.core.weight_bits
+    data["weight_bits"] = image.config.cores[0].weight_bits
     data["other_geometries"] = {
         f"{board}, {bits} bits": accuracy(
             spikeloom.open("golden", spikeloom.compile(network, board=board, weight_bits=bits)).run(spikes), labels

@@ -50,7 +50,7 @@ def memory_files(image: LoadableImage) -> dict[str, str]:
     """
     files = {}
     writes = []
-    table = regions(image.config.core)
+    table = regions(image.config.cores[0])
     for name, words in image.memories[0].items():
         region = table[name]
         digits = -(-region.layout.bits // 4)
@@ -157,8 +157,8 @@ def build(
                 "available": report.available,
                 "bitstream": f"{MODULE}{target.bitstream}",
                 "cycles": {
-                    "idle_tick": empty_tick(config.core),
-                    "event_of_a_full_row": max(row_cycles(config.core), config.core.neuron_words),
+                    "idle_tick": empty_tick(config.cores[0]),
+                    "event_of_a_full_row": max(row_cycles(config.cores[0]), config.cores[0].neuron_words),
                 },
             }
             files = {

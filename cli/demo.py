@@ -103,7 +103,7 @@ def run_demo(folder: Path) -> None:
         with spinner(name) as stage:
             stage("Verilog")
             report = generate(target(name), geometry.chip(), folder / name)
-        core = geometry.chip().core
+        core = geometry.chip().cores[0]
         generated.append(
             (
                 name,

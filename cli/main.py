@@ -210,7 +210,7 @@ def verify(
         result = lockstep(image, spikes, progress=progress)
     if result.mismatch is not None:
         raise Different(f"sample {result.sample}: {result.mismatch}; replay: {replay}")
-    compared = "outputs, potentials, refractory counters and pending events" if image.config.core.readback else "outputs"
+    compared = "outputs, potentials, refractory counters and pending events" if image.config.cores[0].readback else "outputs"
     say(
         f"equal: {result.samples} samples, {result.ticks} ticks, {result.spikes} output events, {result.cycles} clock cycles; "
         f"{compared} compared after each tick"

@@ -60,7 +60,7 @@ def draw_run(chip: Chip, spikes: npt.NDArray[np.bool_], path: Path, title: str) 
         fired = out[:, port.first : port.first + port.size]
         counts = fired.sum(axis=0)
         winner = int(counts.argmax())
-        model = image.config.core.model("lif")
+        model = image.config.cores[0].model("lif")
         unit = 1 << model.fraction_bits if isinstance(model, Lif) else 1
         for neuron in range(port.size):
             line = {"linewidth": 2.2, "zorder": 3} if neuron == winner else {"linewidth": 0.9, "alpha": 0.8}

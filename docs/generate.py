@@ -40,8 +40,9 @@ from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.izhikevich import Izhikevich
 from spikeloom.arch.layout import Field, WordLayout
 from spikeloom.arch.lif import Lif, Reset
-from spikeloom.arch.memory_map import COUNTER_NAMES, Destination, Region, RegionId, regions
+from spikeloom.arch.memory_map import COUNTER_NAMES, Region, RegionId, regions
 from spikeloom.arch.neuron import NeuronModel
+from spikeloom.arch.packet import Destination
 from spikeloom.arch.registers import REGISTERS, Address, Status
 from spikeloom.boards import build as boards_build
 from spikeloom.boards import clocking

@@ -65,13 +65,18 @@ class Core:
                 for field, values in per_model[number].items()
             }
             self.groups.append((neurons, parameters))
-        self.emitter = Emitter(index["first"], index["count"], routes["kind"], routes["delay"], routes["target"])
+        self.emitter = Emitter(index, routes)
         self.updated_neurons = (unpacked["control"]["last"] + 1).tolist()
         self.clear(batch)
 
+    @property
+    def batch(self) -> int:
+        """Samples."""
+        return len(self.events)
+
     def clear(self, batch: int | None = None) -> None:
         """Initial state: everything 0, nothing pending, next tick 0."""
-        batch = len(next(iter(self.state.values()))) if batch is None else batch
+        batch = self.batch if batch is None else batch
         names = {field.name for model in self.config.models for field in model.state_fields()}
         self.state: dict[str, IntArray] = {name: np.zeros((batch, self.config.neurons), np.int64) for name in sorted(names)}
         self.scheduler = Scheduler(self.config, batch)
@@ -79,7 +84,7 @@ class Core:
         self.events, self.row_words, self.spikes, self.merged, self.dropped = np.zeros((5, batch), np.int64)
 
     def inject(self, axons: IntArray, events: BoolArray, delay: int = 1) -> None:
-        """Events from outside, due ``delay`` ticks after the last completed tick.
+        """Events from outside or from neurons, due ``delay`` ticks after the last completed tick.
 
         Parameters
         ----------
@@ -94,18 +99,8 @@ class Core:
         self.dropped += events[:, ~valid].sum(axis=1)
         self.merged += self.scheduler.deposit(self.ticks - 1 + delay, axons[valid], events[:, valid])
 
-    def tick(self) -> tuple[BoolArray, IntArray, BoolArray]:
-        """Run one tick.
-
-        Returns
-        -------
-        spikes : bool array ``[B, neurons]``
-            Which neurons fired.
-        numbers : int64 array ``[K]``
-            Output number of each output link.
-        outputs : bool array ``[B, K]``
-            Which output links carried a spike.
-        """
+    def tick(self) -> BoolArray:
+        """Run one tick: which neurons fired, ``[B, neurons]``. Their events are the chip's to deposit."""
         tick = self.ticks
         due = self.scheduler.take(tick)
         key = key_of_tick(self.seed, tick)
@@ -126,11 +121,8 @@ class Core:
             for name, values in state.items():
                 assert values.dtype == np.int64
                 self.state[name][:, taking] = values
-        for delay, (source, axons) in self.emitter.axon_links.items():
-            self.merged += self.scheduler.deposit(tick + delay, axons, spikes[:, source])
-        source, numbers = self.emitter.output_links
         self.events += due.sum(axis=1)
         self.row_words += self.crossbar.words_read(due)
         self.spikes += spikes.sum(axis=1)
         self.ticks = tick + 1
-        return spikes, numbers, spikes[:, source]
+        return spikes

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from spikeloom.arch.layout import IntArray
-from spikeloom.arch.memory_map import Destination
 
 
 class Emitter:
-    """Destination lists of a core, expanded.
+    """Destination lists of a core, expanded: one entry per neuron and destination, in the order in which they are sent.
 
     Parameters
     ----------
-    first, count : int64 arrays ``[neurons]``
-        Destination list of each neuron.
-    kind, delay, target : int64 arrays ``[destinations]``
-        Entries.
+    index : dict of int64 array ``[neurons]``
+        ``first`` entry and ``count`` of the destination list of each neuron.
+    routes : dict of int64 array ``[destinations]``
+        ``kind``, ``delay``, ``target``, and where the mesh has several columns or rows ``dx`` and ``dy``.
 
     Attributes
     ----------
-    axon_links : dict of delay to (source neurons ``[K]``, axons ``[K]``)
-        Events a spike makes, by delay.
-    output_links : (source neurons ``[K]``, output numbers ``[K]``)
-        Outputs a spike makes.
+    source : int64 array ``[K]``
+        Neuron of each link.
+    kind, delay, target, dx, dy : int64 arrays ``[K]``
+        Its destination.
     """
 
-    def __init__(self, first: IntArray, count: IntArray, kind: IntArray, delay: IntArray, target: IntArray) -> None:
-        source = np.repeat(np.arange(len(count)), count)
-        position = np.arange(len(source)) - np.repeat(np.cumsum(count) - count, count)
-        entry = first[source] + position
-        to_axon = kind[entry] == Destination.AXON
-        self.axon_links: dict[int, tuple[IntArray, IntArray]] = {}
-        for ticks in np.unique(delay[entry[to_axon]]).tolist():
-            chosen = to_axon & (delay[entry] == ticks)
-            self.axon_links[ticks] = (source[chosen], target[entry[chosen]])
-        self.output_links = (source[~to_axon], target[entry[~to_axon]])
+    def __init__(self, index: Mapping[str, IntArray], routes: Mapping[str, IntArray]) -> None:
+        first, count = index["first"], index["count"]
+        self.source: IntArray = np.repeat(np.arange(len(count)), count)
+        position = np.arange(len(self.source)) - np.repeat(np.cumsum(count) - count, count)
+        entry = first[self.source] + position
+        self.kind, self.delay, self.target = (routes[name][entry] for name in ("kind", "delay", "target"))
+        self.dx, self.dy = (routes[name][entry] if name in routes else np.zeros_like(entry) for name in ("dx", "dy"))

@@ -5,16 +5,27 @@ from __future__ import annotations
 import functools
 import operator
 
-from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from spikeloom.arch.config import ChipConfig
+from spikeloom.arch.config import DELAY_BITS, ChipConfig
+from spikeloom.arch.errors import ConfigError
 from spikeloom.arch.layout import BUS_WORD_BITS
-from spikeloom.arch.memory_map import SPACE_SHIFT, target_bits
-from spikeloom.arch.registers import OUTPUT_NUMBER_BITS, OUTPUT_TICK_BITS, Address, Status, constants
+from spikeloom.arch.memory_map import SPACE_SHIFT
+from spikeloom.arch.registers import (
+    EVENT_AXON_BITS,
+    MAX_BUS_CORES,
+    OUTPUT_NUMBER_BITS,
+    OUTPUT_TICK_BITS,
+    PERIOD_BITS,
+    Address,
+    Status,
+    constants,
+)
 from spikeloom.hdl.core import Core
 from spikeloom.hdl.fabric import GENERIC, Fabric
+from spikeloom.hdl.mesh import Mesh, link_ports
 
 ADDRESS_BITS = 32
 #: A request to the chip.
@@ -25,17 +36,19 @@ ChipResponse = data.StructLayout({"status": 2, "data": BUS_WORD_BITS})
 #: Entries of the output queue.
 OUTPUT_QUEUE_DEPTH = 256
 RUN_BITS = 16
+#: Bit of the core in an EVENT word.
+EVENT_CORE_SHIFT = EVENT_AXON_BITS + DELAY_BITS
 #: Bits of an entry of the output queue: an output number, or (highest bit set) the tick of the entries that follow.
 ENTRY_BITS = OUTPUT_TICK_BITS + 1
 
 
 class Chip(wiring.Component):
-    """A core, its tick control, its output queue and the registers of ``spikeloom.arch.registers``.
+    """Cores, their tick control, the output queue and the registers of ``spikeloom.arch.registers``.
 
     Parameters
     ----------
     config : ChipConfig
-        Geometry.
+        Geometry of one chip; :meth:`ChipConfig.tile` gives it where several share a mesh.
     fabric : Fabric
         Target.
 
@@ -48,9 +61,24 @@ class Chip(wiring.Component):
         Value of the register ``LINK_ERRORS``.
     busy : Out(1)
         Ticks are running, or state is being cleared.
+    link_<side>_tx, link_<side>_rx : Out, In
+        Pins of the link to the neighbouring chip on that side, if there is one.
+
+    Raises
+    ------
+    ConfigError
+        If the geometry is that of several chips, or has more cores than the bus can address.
     """
 
     def __init__(self, *, config: ChipConfig, fabric: Fabric = GENERIC) -> None:
+        if config.chips_across * config.chips_down > 1:
+            raise ConfigError(
+                f"the mesh belongs to {config.chips_across * config.chips_down} chips; generate each from config.tile(number)"
+            )
+        if len(config.cores) > MAX_BUS_CORES:
+            raise ConfigError(
+                f"the chip has {len(config.cores)} cores; the bus can address {MAX_BUS_CORES}: use several chips with links"
+            )
         self.config, self.fabric = config, fabric
         super().__init__(
             {
@@ -58,13 +86,20 @@ class Chip(wiring.Component):
                 "response": Out(stream.Signature(ChipResponse)),
                 "link_errors": In(BUS_WORD_BITS),
                 "busy": Out(1, init=1),
+                **(link_ports(config) if config.meshed else {}),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        core = Core(config=self.config.core, fabric=self.fabric)
-        m.submodules.core = core
+        config = self.config
+        # Alone, a core needs no mesh around it.
+        core = Mesh(config=config, fabric=self.fabric) if config.meshed else Core(config=config.cores[0], fabric=self.fabric)
+        m.submodules.mesh = core
+        for name in link_ports(config) if config.meshed else ():
+            m.d.comb += (
+                getattr(self, name).eq(getattr(core, name)) if name.endswith("_tx") else getattr(core, name).eq(getattr(self, name))
+            )
 
         # Ticks. ``go`` asks the core for a tick until it begins; ``ran`` is high while one runs.
         ticks_left = Signal(RUN_BITS)
@@ -74,14 +109,18 @@ class Chip(wiring.Component):
         # An event on its way to the core; it is taken at once, since the core is idle.
         sending_event = Signal()
         m.d.comb += [core.clear.eq(clear), core.tick.eq(go)]
-        m.d.sync += [more.eq(ticks_left.any()), self.busy.eq(more | ticks_left.any() | go | ran | clear | ~core.idle)]
+        clearing = Signal()
+        m.d.comb += clearing.eq(core.idle & clear & ~ran)
+        period, due, overruns = self._add_timer(m, begins=core.idle & go, ends=core.idle & ran, clearing=clearing)
+        resting = core.idle | core.delivering if config.meshed else core.idle
+        m.d.sync += [more.eq(ticks_left.any()), self.busy.eq(more | ticks_left.any() | go | ran | clear | ~resting)]
         with m.If(core.idle & ran):
             m.d.sync += [ran.eq(0), tick.eq(tick + 1)]
         with m.Elif(core.idle & clear):
             m.d.sync += [clear.eq(0), tick.eq(0)]
         with m.Elif(core.idle & go):
             m.d.sync += [go.eq(0), ran.eq(1)]
-        with m.Elif(more & ~go & ~ran & ~clear & ~sending_event):
+        with m.Elif(more & due & ~go & ~ran & ~clear & ~sending_event):
             m.d.sync += [go.eq(1), more.eq(0), ticks_left.eq(ticks_left - 1)]
 
         pop, head_valid, head = self._add_output_queue(m, core, tick, ran, clear)
@@ -98,7 +137,7 @@ class Chip(wiring.Component):
         select = {number: selects[i] for i, number in enumerate(numbers)}
         m.d.sync += [
             decoded.eq(request.valid & ~decoded & ~waiting & ~respond),
-            to_core.eq(space == 1),
+            to_core.eq((space != 0) & (space <= len(config.cores))),
             # Only a request can end this condition, and requests come one after the other.
             may_change.eq(~(self.busy | more | ticks_left.any() | go | ran | clear)),
             selects.eq(Cat((space == 0) & (offset == number) for number in numbers)),
@@ -114,12 +153,18 @@ class Chip(wiring.Component):
         ]
         readable = {
             **{number: Const(constant, BUS_WORD_BITS) for number, constant in constants(self.config).items()},
-            Address.STATUS: Cat(self.busy, head_valid, Const(0, 14), ticks_left),
+            Address.STATUS: Cat(self.busy, head_valid, core.waiting if config.meshed else Const(0, 1), Const(0, 13), ticks_left),
             Address.TICK: tick,
             Address.LINK_ERRORS: self.link_errors,
             Address.OUTPUT: head,
+            Address.PERIOD: period,
+            Address.OVERRUNS: overruns,
+            Address.MISROUTED: self._add_counter(m, core.misrouted, clearing, "misrouted") if config.meshed else Const(0, 1),
+            Address.MESH_ERRORS: self._add_counter(m, core.errors, 0, "mesh_errors") if config.links else Const(0, 1),
+            Address.MESH_REPEATS: self._add_counter(m, core.repeats, 0, "mesh_repeats") if config.links else Const(0, 1),
         }
-        change = select[Address.CLEAR] | select[Address.RUN] | select[Address.EVENT]
+        change = select[Address.CLEAR] | select[Address.RUN] | select[Address.EVENT] | select[Address.PERIOD]
+        no_core = select[Address.EVENT] & (word[EVENT_CORE_SHIFT:] >= len(config.cores))
         m.d.comb += [
             value.eq(functools.reduce(operator.or_, (Mux(select[number], source, 0) for number, source in readable.items()))),
             core.events.valid.eq(sending_event),
@@ -138,6 +183,8 @@ class Chip(wiring.Component):
                 m.d.comb += [done.eq(~may_change), status.eq(Status.BUSY)]
             with m.Elif(~write & Cat(select[number] for number in readable).any()):
                 m.d.comb += [done.eq(1), status.eq(Status.OK), pop.eq(select[Address.OUTPUT])]
+            with m.Elif(write & no_core):
+                m.d.comb += [done.eq(1), status.eq(Status.BAD_ADDRESS)]
             with m.Elif(write & change & ~may_change):
                 m.d.comb += [done.eq(1), status.eq(Status.BUSY)]
             with m.Elif(write & change):
@@ -148,6 +195,8 @@ class Chip(wiring.Component):
                     m.d.sync += clear.eq(1)
                 with m.If(select[Address.RUN]):
                     m.d.sync += ticks_left.eq(word)
+                with m.If(select[Address.PERIOD]):
+                    m.d.sync += period.eq(word)
             with m.Else():
                 m.d.comb += [done.eq(1), status.eq(Status.BAD_ADDRESS)]
         with m.If(done):
@@ -158,7 +207,41 @@ class Chip(wiring.Component):
             ]
         return m
 
-    def _add_output_queue(self, m: Module, core: Core, tick: Signal, ran: Signal, clear: Signal) -> tuple[Signal, Signal, Signal]:
+    @staticmethod
+    def _add_counter(m: Module, step: Signal, clear: Signal | int, name: str) -> Signal:
+        """A 32-bit counter; wraps."""
+        count = Signal(BUS_WORD_BITS, name=name)
+        m.d.sync += count.eq(Mux(clear, 0, count + step))
+        return count
+
+    def _add_timer(self, m: Module, *, begins: Value, ends: Value, clearing: Value) -> tuple[Signal, Signal, Signal]:
+        """Pace the ticks.
+
+        Returns
+        -------
+        period : Signal(24)
+            Value of the register ``PERIOD``.
+        due : Signal
+            The next tick may begin two cycles from now.
+        overruns : Signal(32)
+            Value of the register ``OVERRUNS``.
+        """
+        period, left = Signal(PERIOD_BITS), Signal(PERIOD_BITS)
+        expired, due = Signal(), Signal(init=1)
+        # Three is where the counter stops, because it takes three more cycles until the next tick begins.
+        m.d.comb += expired.eq(left[2:] == 0)
+        with m.If(begins):
+            m.d.sync += left.eq(period)
+        with m.Elif(~expired):
+            m.d.sync += left.eq(left - 1)
+        m.d.sync += due.eq(expired)
+        overrun = Signal()
+        m.d.sync += overrun.eq(ends & due & period.any())
+        return period, due, self._add_counter(m, overrun, clearing, "overruns")
+
+    def _add_output_queue(
+        self, m: Module, core: Core | Mesh, tick: Signal, ran: Signal, clear: Signal
+    ) -> tuple[Signal, Signal, Signal]:
         """Queue the outputs, with the tick before the first of each tick.
 
         Returns
@@ -170,7 +253,7 @@ class Chip(wiring.Component):
         head : Signal(32)
             Value of the register ``OUTPUT``; 0 if the queue is empty.
         """
-        assert target_bits(self.config.core) <= OUTPUT_TICK_BITS
+        assert self.config.cores[0].target_bits <= OUTPUT_TICK_BITS
         queue = fifo.SyncFIFOBuffered(width=ENTRY_BITS, depth=OUTPUT_QUEUE_DEPTH)
         m.submodules.queue = ResetInserter(clear)(queue)
         marked = Signal()

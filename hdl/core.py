@@ -16,15 +16,16 @@ from spikeloom.arch.memory_map import (
     REGION_SHIFT,
     RegionId,
     regions,
-    target_bits,
 )
 from spikeloom.arch.neuron import RANDOM_BITS
+from spikeloom.arch.packet import packet_layout
 from spikeloom.arch.random import KEY_STEP
 from spikeloom.arch.registers import Status
 from spikeloom.hdl.counters import Counters
 from spikeloom.hdl.crossbar import Crossbar
 from spikeloom.hdl.emitter import Emitter
 from spikeloom.hdl.fabric import GENERIC, Fabric
+from spikeloom.hdl.layouts import struct_of
 from spikeloom.hdl.neuron import pipeline_class
 from spikeloom.hdl.ram import BankedRam
 from spikeloom.hdl.scheduler import Event, Scheduler
@@ -82,12 +83,15 @@ class Core(wiring.Component):
     clear : In(1)
         Return to the initial state; taken in a cycle in which ``idle`` is high, before ``tick``.
     idle : Out(1)
-        Nothing is under way. After ``tick`` it falls in the next cycle and rises when the tick is complete.
+        Nothing is under way. After ``tick`` it falls in the next cycle and rises when the tick is complete; in a mesh it is low too while
+        an event is on its way to the delay memory.
     events : In(stream of Event)
-        Events from outside, at any time but during ``CLEAR``. ``delay`` counts from the tick that runs, or that ran last: 1 is the next
-        tick.
+        Events from outside, in a mesh also from neurons; at any time but during ``CLEAR``. ``delay`` counts from the tick that runs, or
+        that ran last: 1 is the next tick.
     outputs : Out(stream of output numbers)
-        Outputs of the tick that runs. The tick does not end before all have been taken.
+        Outputs of the tick that runs. The tick does not end before all have been taken. Not in a mesh.
+    packets : Out(stream of packets)
+        In a mesh: what the neurons send, also to axons of this core. The tick does not end before all have been taken.
     request : In(stream of BusRequest)
         Accesses to the memories. Taken only while ``idle`` is high, so they wait while a tick runs.
     response : Out(stream of BusResponse)
@@ -102,10 +106,14 @@ class Core(wiring.Component):
                 "clear": In(1),
                 "idle": Out(1),
                 "events": In(stream.Signature(Event)),
-                "outputs": Out(stream.Signature(target_bits(config))),
                 "request": In(stream.Signature(BusRequest)),
                 "response": Out(stream.Signature(BusResponse)),
             }
+            | (
+                {"packets": Out(stream.Signature(struct_of(packet_layout(config))))}
+                if config.meshed
+                else {"outputs": Out(stream.Signature(config.target_bits))}
+            )
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -120,8 +128,13 @@ class Core(wiring.Component):
         m.submodules.update = update
         m.submodules.emitter = emitter
         connect(m, scheduler.axons, crossbar.axons)
-        connect(m, emitter.events, scheduler.internal)
-        connect(m, emitter.outputs, flipped(self.outputs))
+        if config.meshed:
+            # Everything goes out and comes back as events from outside.
+            connect(m, emitter.packets, flipped(self.packets))
+            m.d.comb += scheduler.internal.valid.eq(0)
+        else:
+            connect(m, emitter.events, scheduler.internal)
+            connect(m, emitter.outputs, flipped(self.outputs))
         m.d.comb += [
             crossbar.read.eq(update.read),
             crossbar.word.eq(update.word),
@@ -152,7 +165,7 @@ class Core(wiring.Component):
             was_integrating.eq(scheduler.start | ~scheduler.done | crossbar.busy),
             was_updating.eq(update.start | update.busy | emitter.busy | ~scheduler.quiet),
         ]
-        m.d.comb += self.idle.eq((phase == Phase.IDLE) & ~bus_busy)
+        m.d.comb += self.idle.eq((phase == Phase.IDLE) & ~bus_busy & (scheduler.quiet if config.meshed else 1))
         with m.Switch(phase):
             with m.Case(Phase.CLEAR):
                 m.d.sync += [clear_index.eq(clear_index + 1), slot.eq(DELAY_SLOTS - 1), age.eq(0)]

@@ -8,7 +8,8 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from spikeloom.arch.config import DELAY_WORD_BITS, CoreConfig, bits_for
 from spikeloom.arch.layout import ceil_div
-from spikeloom.arch.memory_map import Destination, route_index_layout, route_layout, target_bits
+from spikeloom.arch.memory_map import route_index_layout, route_layout
+from spikeloom.arch.packet import Destination, packet_layout
 from spikeloom.hdl.extractor import Extractor
 from spikeloom.hdl.fabric import Fabric
 from spikeloom.hdl.layouts import struct_of
@@ -42,9 +43,11 @@ class Emitter(wiring.Component):
     last : In(1)
         With ``valid``: these are the last spikes of the tick.
     events : Out(stream of Event)
-        Events for axons of this core.
+        Events for axons of this core. Not in a mesh.
     outputs : Out(stream of output numbers)
-        Outputs for the host.
+        Outputs for the host. Not in a mesh.
+    packets : Out(stream of packets)
+        Both, where the core belongs to a mesh.
     busy : Out(1)
         Something is left to emit.
     index_bus, route_bus : In(BusPort)
@@ -59,12 +62,15 @@ class Emitter(wiring.Component):
                 "spikes": In(config.pipelines),
                 "valid": In(1),
                 "last": In(1),
-                "events": Out(stream.Signature(Event)),
-                "outputs": Out(stream.Signature(target_bits(config))),
                 "busy": Out(1),
                 "index_bus": In(bus_port(config.neurons, route_index_layout(config).bits)),
                 "route_bus": In(bus_port(config.routes, route_layout(config).bits)),
             }
+            | (
+                {"packets": Out(stream.Signature(struct_of(packet_layout(config))))}
+                if config.meshed
+                else {"events": Out(stream.Signature(Event)), "outputs": Out(stream.Signature(config.target_bits))}
+            )
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -164,18 +170,11 @@ class Emitter(wiring.Component):
         fetched = Signal(struct_of(route_layout(config)))
         ready_valid, sent = Signal(), Signal()
         ready = Signal(struct_of(route_layout(config)))
-        to_output = ready.kind == Destination.OUTPUT
         m.d.comb += [
             routes.read_address.eq(entry),
             routes.read_enable.eq(fetch),
             fetched.eq(routes.read_data),
             pass_on.eq(fetched_valid & (~ready_valid | sent)),
-            self.events.valid.eq(ready_valid & ~to_output),
-            self.events.payload.axon.eq(ready.target),
-            self.events.payload.delay.eq(ready.delay),
-            self.outputs.valid.eq(ready_valid & to_output),
-            self.outputs.payload.eq(ready.target),
-            sent.eq(Mux(to_output, self.outputs.ready, self.events.ready)),
             self.busy.eq(
                 complete
                 | (taken != written)
@@ -188,6 +187,23 @@ class Emitter(wiring.Component):
                 | ready_valid
             ),
         ]
+        if config.meshed:
+            # An entry is a packet without a payload.
+            m.d.comb += [
+                self.packets.valid.eq(ready_valid),
+                self.packets.payload.as_value().eq(ready.as_value()),
+                sent.eq(self.packets.ready),
+            ]
+        else:
+            to_output = ready.kind == Destination.OUTPUT
+            m.d.comb += [
+                self.events.valid.eq(ready_valid & ~to_output),
+                self.events.payload.axon.eq(ready.target),
+                self.events.payload.delay.eq(ready.delay),
+                self.outputs.valid.eq(ready_valid & to_output),
+                self.outputs.payload.eq(ready.target),
+                sent.eq(Mux(to_output, self.outputs.ready, self.events.ready)),
+            ]
         with m.If(fetch):
             m.d.sync += fetched_valid.eq(1)
         with m.Elif(pass_on):

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 import numpy.typing as npt
 
+from spikeloom.arch.config import DELAY_BITS
 from spikeloom.arch.errors import LinkError
 from spikeloom.arch.layout import BUS_WORD_BITS, IntArray
 from spikeloom.arch.registers import EVENT_AXON_BITS, OUTPUT_NUMBER_BITS, OUTPUT_TICK_BITS, Address
@@ -33,13 +34,36 @@ class Bus(ABC):
     def close(self) -> None:  # noqa: B027 (most have nothing to let go of)
         """Let go of what is on the other side."""
 
-    def tick(self, axons: IntArray) -> IntArray:
+    @property
+    def tiles(self) -> list[Bus]:
+        """A bus for each chip behind this one."""
+        return [self]
+
+    def counter(self, address: int) -> int:
+        """Value of a register that counts, over all chips."""
+        return int(self.read(address, 1)[0])
+
+    def take_outputs(self) -> WordsArray:
+        """Empty the output queue: words of the ``OUTPUT`` register, in order."""
+        parts: list[WordsArray] = []
+        while True:
+            words = self.read(Address.OUTPUT, OUTPUT_CHUNK, same=True)
+            parts.append(words[words != 0])
+            if words[-1] == 0:
+                return np.concatenate(parts)
+
+    def write_events(self, events: WordsArray) -> None:
+        """Inject events: words for the register ``EVENT``."""
+        if len(events):
+            self.write(Address.EVENT, events, same=True)
+
+    def tick(self, events: WordsArray) -> IntArray:
         """Inject events for the next tick, run it, and return its output events.
 
         Parameters
         ----------
-        axons : int64 array
-            Axons with an event due in this tick.
+        events : uint32 array
+            Words for the register ``EVENT``; see :func:`event_words`.
 
         Returns
         -------
@@ -51,17 +75,20 @@ class Bus(ABC):
         LinkError
             If the chip does not finish.
         """
-        if len(axons):
-            self.write(Address.EVENT, (axons | 1 << EVENT_AXON_BITS).astype(np.uint32), same=True)
+        self.write_events(events)
         self.write(Address.RUN, np.ones(1, np.uint32))
-        events: list[WordsArray] = []
+        words: list[WordsArray] = []
         for _ in range(POLL_LIMIT):
             busy = int(self.read(Address.STATUS, 1)[0]) & 1
-            words = self.read(Address.OUTPUT, OUTPUT_CHUNK, same=True)
-            events.append(words[words != 0])
-            if not busy and words[-1] == 0:
-                return decode_outputs(np.concatenate(events))
+            words.append(self.take_outputs())
+            if not busy:
+                return decode_outputs(np.concatenate(words))
         raise LinkError(f"the chip was still busy after {POLL_LIMIT} polls")
+
+
+def event_words(cores: IntArray, axons: IntArray, delay: IntArray | int = 1) -> WordsArray:
+    """Words of the ``EVENT`` register: events for axons of cores, due ``delay`` ticks after the last tick."""
+    return (axons | np.int64(1) * delay << EVENT_AXON_BITS | cores << (EVENT_AXON_BITS + DELAY_BITS)).astype(np.uint32)
 
 
 def decode_outputs(words: WordsArray) -> IntArray:

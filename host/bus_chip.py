@@ -10,7 +10,7 @@ from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.layout import IntArray
 from spikeloom.arch.memory_map import COUNTER_NAMES, Region, delay_depth, regions, state_of_neurons
 from spikeloom.arch.registers import IDENT, OUTPUT_TICK_BITS, PROTOCOL_VERSION, Address
-from spikeloom.host.bus import Bus, WordsArray
+from spikeloom.host.bus import Bus, WordsArray, event_words
 from spikeloom.host.chip import Chip, Progress, Recording, input_events
 from spikeloom.host.spikes import BoolArray
 
@@ -41,41 +41,46 @@ class BusChip(Chip):
     def __init__(self, bus: Bus, image: LoadableImage, *, check: bool = True) -> None:
         super().__init__(image)
         self.bus = bus
-        self._regions = regions(image.config.core)
-        self._counters: list[dict[str, int]] = []
+        self._regions = [regions(core) for core in image.config.cores]
+        self._counters: list[list[dict[str, int]]] = []
         #: State after the last sample, if the chip has gone on since.
         self._state: dict[str, IntArray] = {}
         self._identify()
         self._wait_idle()
-        self._load(check and image.config.core.readback)
+        self._load(check and all(core.readback for core in image.config.cores))
         self.clear()
 
     def _identify(self) -> None:
-        ident, version, geometry = (int(word) for word in self.bus.read(Address.IDENT, 3))
-        if ident != IDENT:
-            raise LinkError(f"the answer {ident:#010x} to IDENT is not that of a spikeloom chip ({IDENT:#010x})")
-        if version >> 16 != PROTOCOL_VERSION >> 16:
-            raise ImageError(
-                f"the chip speaks protocol {version >> 16}.{version & 0xFFFF}, this driver "
-                f"{PROTOCOL_VERSION >> 16}.{PROTOCOL_VERSION & 0xFFFF}; build the bitstream again with this version"
-            )
-        if geometry != self.image.config.geometry_id:
-            raise ImageError(
-                f"the chip has the geometry {geometry:#010x}, the image was made for {self.image.config.geometry_id:#010x}; "
-                "compile the network for this chip, or build the bitstream for this image"
-            )
+        config = self.image.config
+        for number, bus in enumerate(self.bus.tiles):
+            ident, version, geometry = (int(word) for word in bus.read(Address.IDENT, 3))
+            which = "the chip" if len(self.bus.tiles) == 1 else f"chip {number}"
+            expected = config.tile(number).geometry_id
+            if ident != IDENT:
+                raise LinkError(f"the answer {ident:#010x} of {which} to IDENT is not that of a spikeloom chip ({IDENT:#010x})")
+            if version >> 16 != PROTOCOL_VERSION >> 16:
+                raise ImageError(
+                    f"{which} speaks protocol {version >> 16}.{version & 0xFFFF}, this driver "
+                    f"{PROTOCOL_VERSION >> 16}.{PROTOCOL_VERSION & 0xFFFF}; build the bitstream again with this version"
+                )
+            if geometry != expected:
+                raise ImageError(
+                    f"{which} has the geometry {geometry:#010x}, the image was made for {expected:#010x}; "
+                    "compile the network for this chip, or build the bitstream for this image"
+                )
 
     def _load(self, check: bool) -> None:
-        for name, words in self.image.memories[0].items():
-            region = self._regions[name]
-            self._write_region(region, words)
-            if check:
-                found = self.read_region(name)
+        for core, memory in enumerate(self.image.memories):
+            for name, words in memory.items():
+                self._write_region(core, self._regions[core][name], words)
+                if not check:
+                    continue
+                found = self.read_region(name, core)
                 wrong = np.argwhere(found != words)
                 if len(wrong):
                     index, slice_ = (int(i) for i in wrong[0])
                     raise LinkError(
-                        f"{name}[{index}] slice {slice_} holds {int(found[index, slice_]):#x} "
+                        f"core {core}: {name}[{index}] slice {slice_} holds {int(found[index, slice_]):#x} "
                         f"after {int(words[index, slice_]):#x} was written"
                     )
 
@@ -86,19 +91,19 @@ class BusChip(Chip):
         padded[:, : words.shape[1]] = words
         return padded.reshape(-1)
 
-    def _write_region(self, region: Region, words: WordsArray) -> None:
+    def _write_region(self, core: int, region: Region, words: WordsArray) -> None:
         if region.stride == region.layout.slices:
-            self.bus.write(region.address(), self._flat(region, words))
+            self.bus.write(region.address(core=core), self._flat(region, words))
         else:
             for index in range(len(words)):
-                self.bus.write(region.address(index), words[index])
+                self.bus.write(region.address(index, core=core), words[index])
 
-    def read_region(self, name: str) -> WordsArray:
-        """Contents of a memory, ``[depth, slices]``."""
-        region = self._regions[name]
+    def read_region(self, name: str, core: int = 0) -> WordsArray:
+        """Contents of a memory of a core, ``[depth, slices]``."""
+        region = self._regions[core][name]
         if region.stride == region.layout.slices:
-            return self.bus.read(region.address(), region.depth * region.stride).reshape(region.depth, region.stride)
-        rows = [self.bus.read(region.address(index), region.layout.slices) for index in range(region.depth)]
+            return self.bus.read(region.address(core=core), region.depth * region.stride).reshape(region.depth, region.stride)
+        rows = [self.bus.read(region.address(index, core=core), region.layout.slices) for index in range(region.depth)]
         return np.stack(rows)
 
     def clear(self) -> None:
@@ -118,7 +123,7 @@ class BusChip(Chip):
             self._need_readback("potentials cannot be recorded")
         samples, ticks, _ = spikes.shape
         outputs = np.zeros((samples, ticks, self.image.output_size), np.bool_)
-        sizes = {name: self.image.population(name).size for name in record}
+        sizes = {name: self.image.population_size(name) for name in record}
         potentials = {name: np.zeros((samples, ticks, size), np.int64) for name, size in sizes.items()}
         self._counters = []
         for number in range(samples):
@@ -130,47 +135,54 @@ class BusChip(Chip):
     def _run_sample(self, spikes: BoolArray, outputs: BoolArray, potentials: dict[str, IntArray]) -> None:
         self.clear()
         total = len(spikes) + self.image.drain
-        last_level = max([self.image.population(name).level for name in potentials], default=0)
-        for tick, axons in enumerate(input_events(self.image, spikes, max(self.image.drain, last_level))):
+        last_level = max([self.image.pieces(name)[0].level for name in potentials], default=0)
+        for tick, (cores, axons) in enumerate(input_events(self.image, spikes, max(self.image.drain, last_level))):
             if tick == total:
                 # Ticks from here on only complete recordings; outputs, state and counters are those of before.
                 self._finish()
                 self._state = self.state()
-            for stamp, number in self.bus.tick(axons).tolist():
+            for stamp, number in self.bus.tick(event_words(cores, axons)).tolist():
                 if stamp != tick % (1 << OUTPUT_TICK_BITS):
                     raise LinkError(f"an output of tick {stamp} came in tick {tick}")
                 step = tick - int(self.image.output_shift[number])
                 if 0 <= step < len(spikes):
                     outputs[step, number] = True
-            if potentials:
-                membrane = self.neuron_state()["membrane"]
-                for name, array in potentials.items():
-                    population = self.image.population(name)
-                    row = tick - population.level
-                    if 0 <= row < len(spikes):
-                        array[row] = membrane[population.first : population.first + population.size]
+            pieces = [(piece, array) for name, array in potentials.items() for piece in self.image.pieces(name)]
+            membranes = {core: self.neuron_state(core)["membrane"] for core in {piece.core for piece, _ in pieces}}
+            for piece, array in pieces:
+                row = tick - piece.level
+                if 0 <= row < len(spikes):
+                    values = membranes[piece.core][piece.first : piece.first + piece.size]
+                    array[row, piece.offset : piece.offset + piece.size] = values
         if not self._state:
             self._finish()
 
     def _finish(self) -> None:
-        if self.image.config.core.counters:
-            self._counters.append(self.read_counters())
+        if all(core.counters for core in self.image.config.cores):
+            self._counters.append([self.read_counters(core) for core in range(len(self.image.config.cores))])
 
-    def read_counters(self) -> dict[str, int]:
-        """Counters now, since the last :meth:`clear`."""
-        return dict(zip(COUNTER_NAMES, self.read_region("counters")[:, 0].tolist(), strict=True))
+    def read_counters(self, core: int = 0) -> dict[str, int]:
+        """Counters of a core now, since the last :meth:`clear`."""
+        return dict(zip(COUNTER_NAMES, self.read_region("counters", core)[:, 0].tolist(), strict=True))
+
+    @property
+    def misrouted(self) -> int:
+        """Packets since the last :meth:`clear` that left the mesh, or were for a host where there is none."""
+        return self.bus.counter(Address.MISROUTED)
 
     def _need_readback(self, what: str) -> None:
-        if not self.image.config.core.readback:
+        if not all(core.readback for core in self.image.config.cores):
             raise ConfigError(
                 f"{what}: the chip's geometry has readback=False, so its memories cannot be read; "
                 "use a geometry with readback=True, or the golden chip"
             )
 
-    def neuron_state(self) -> dict[str, IntArray]:
-        """State fields of all models now, ``[neurons]``; zero where a neuron's model has no such field."""
+    def neuron_state(self, core: int = 0) -> dict[str, IntArray]:
+        """State fields of all models of a core now, ``[neurons]``; zero where a neuron's model has no such field."""
         self._need_readback("the state of neurons cannot be read")
-        return state_of_neurons(self.image.config.core, self.read_region("state"), self.image.memories[0].get("kinds"))
+        return state_of_neurons(
+            self.image.config.cores[core], self.read_region("state", core), self.image.memories[core].get("kinds")
+        )
 
     def state(self) -> dict[str, IntArray]:
         """See :meth:`Chip.state`.
@@ -183,20 +195,25 @@ class BusChip(Chip):
         self._need_readback("the state cannot be read")
         if self._state:
             return self._state
-        core = self.image.config.core
-        pending = self._regions["delays"].layout.unpack(self.read_region("delays"))["pending"]
-        slots = pending.reshape(DELAY_SLOTS, delay_depth(core) // DELAY_SLOTS * pending.shape[1])
-        return {
-            **{f"core0.{name}": values for name, values in self.neuron_state().items()},
-            "core0.delays": slots[:, : core.axons],
-        }
+        result: dict[str, IntArray] = {}
+        for number, core in enumerate(self.image.config.cores):
+            pending = self._regions[number]["delays"].layout.unpack(self.read_region("delays", number))["pending"]
+            slots = pending.reshape(DELAY_SLOTS, delay_depth(core) // DELAY_SLOTS * pending.shape[1])
+            result |= {f"core{number}.{name}": values for name, values in self.neuron_state(number).items()}
+            result[f"core{number}.delays"] = slots[:, : core.axons]
+        return result
 
     def counters(self) -> dict[str, IntArray]:
         """See :meth:`Chip.counters`."""
         if not self._counters:
             return {}
-        table = {name: np.array([row[name] for row in self._counters]) for name in COUNTER_NAMES}
-        return table | {"synaptic_operations": table["row_words"] * self.image.config.core.lanes}
+        # Samples, cores.
+        table = {name: np.array([[core[name] for core in sample] for sample in self._counters]) for name in COUNTER_NAMES}
+        operations = table["row_words"] @ np.array([core.lanes for core in self.image.config.cores])
+        once = ("ticks", "cycles")
+        return {name: values.max(axis=1) if name in once else values.sum(axis=1) for name, values in table.items()} | {
+            "synaptic_operations": operations
+        }
 
     def close(self) -> None:
         """Close the bus."""

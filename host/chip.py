@@ -79,7 +79,7 @@ class Chip(ABC):
             If ``record`` is given, but the chip's memories cannot be read (``readback=False``).
         """
         for name in record:
-            self.image.population(name)
+            self.image.pieces(name)
         samples = check_spikes(spikes, self.image.input_size)
         outputs, self.recorded = self._run(samples, tuple(record), progress)
         return outputs[0] if np.ndim(spikes) == 2 else outputs
@@ -90,16 +90,16 @@ class Chip(ABC):
 
     @abstractmethod
     def state(self) -> dict[str, IntArray]:
-        """State after the last sample: ``core0.delays`` ``[16, axons]``, and one array ``[neurons]`` per state field of the models.
+        """State after the last sample: of each core n ``core{n}.delays`` ``[16, axons]``, and an array ``[neurons]`` per state field.
 
         For lif these are ``core0.membrane``, ``core0.refractory`` and so on; a field that a neuron's model does not have is zero.
         """
 
     @abstractmethod
     def counters(self) -> dict[str, IntArray]:
-        """Counters of the last run per sample, as in ``COUNTER_NAMES``, and ``synaptic_operations``.
+        """Counters of the last run per sample, as in ``COUNTER_NAMES``, and ``synaptic_operations``; sums over all cores.
 
-        ``cycles`` is there only where there is a clock.
+        ``ticks`` counts once, and ``cycles``, which is there only where there is a clock, is that of the busiest core.
         """
 
     def output(self, out: BoolArray, name: str) -> BoolArray:
@@ -125,8 +125,8 @@ class Chip(ABC):
         self.close()
 
 
-def input_events(image: LoadableImage, spikes: BoolArray, drain: int) -> list[IntArray]:
-    """Axons due at each tick of a run.
+def input_events(image: LoadableImage, spikes: BoolArray, drain: int) -> list[tuple[IntArray, IntArray]]:
+    """Events due at each tick of a run.
 
     Parameters
     ----------
@@ -139,16 +139,14 @@ def input_events(image: LoadableImage, spikes: BoolArray, drain: int) -> list[In
 
     Returns
     -------
-    list of int64 arrays
-        One per tick of the run, ``ticks + drain`` in all.
+    list of (int64 array, int64 array)
+        Cores and axons; one pair per tick of the run, ``ticks + drain`` in all.
     """
     total = len(spikes) + drain
-    events: list[list[IntArray]] = [[] for _ in range(total)]
+    entries: list[list[IntArray]] = [[np.zeros(0, np.int64)] for _ in range(total)]
     for offset in np.unique(image.input_offset).tolist():
-        chosen = image.input_offset == offset
+        chosen = np.flatnonzero(image.input_offset == offset)
         active = spikes[:, image.input_index[chosen]]
-        axons = image.input_axon[chosen]
-        for step in range(len(spikes)):
-            if step + offset < total:
-                events[step + offset].append(axons[active[step]])
-    return [np.concatenate(parts) if parts else np.zeros(0, np.int64) for parts in events]
+        for step in range(min(len(spikes), total - offset)):
+            entries[step + offset].append(chosen[active[step]])
+    return [(image.input_core[numbers], image.input_axon[numbers]) for numbers in map(np.concatenate, entries)]

@@ -6,7 +6,7 @@ import numpy as np
 
 from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.layout import IntArray
-from spikeloom.golden.core import Core
+from spikeloom.golden.chip import Chip as GoldenModel
 from spikeloom.host.chip import Chip, Progress, Recording
 from spikeloom.host.spikes import BoolArray
 
@@ -25,14 +25,14 @@ class GoldenChip(Chip):
 
     def __init__(self, image: LoadableImage) -> None:
         super().__init__(image)
-        self.core = Core(image.config.core, image.memories[0], batch=1)
+        self.model = GoldenModel(image.config, image.memories, batch=1)
         self._counters: list[dict[str, IntArray]] = []
 
     def _run(self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None) -> tuple[BoolArray, dict[str, Recording]]:
         samples, ticks, _ = spikes.shape
-        block = max(1, BLOCK_BITS // (16 * self.image.config.core.axons))
+        block = max(1, BLOCK_BITS // (16 * sum(core.axons for core in self.image.config.cores)))
         outputs = np.zeros((samples, ticks, self.image.output_size), np.bool_)
-        sizes = {name: self.image.population(name).size for name in record}
+        sizes = {name: self.image.population_size(name) for name in record}
         potentials = {name: np.zeros((samples, ticks, size), np.int64) for name, size in sizes.items()}
         trains = {name: np.zeros((samples, ticks, size), np.bool_) for name, size in sizes.items()}
         self._counters = []
@@ -55,54 +55,57 @@ class GoldenChip(Chip):
         potentials: dict[str, IntArray],
         trains: dict[str, BoolArray],
     ) -> None:
-        image, core = self.image, self.core
+        image, model = self.image, self.model
         samples, ticks, _ = spikes.shape
-        core.clear(samples)
-        offsets = np.unique(image.input_offset).tolist()
-        last_level = max([p.level for p in map(image.population, potentials)], default=0)
+        model.clear(samples)
+        # Input columns and axons that belong together, by core and by ticks after the input's step.
+        groups = []
+        for core, offset in np.unique(np.stack([image.input_core, image.input_offset]), axis=1).T.tolist():
+            chosen = (image.input_core == core) & (image.input_offset == offset)
+            groups.append((core, offset, image.input_axon[chosen], image.input_index[chosen]))
+        last_level = max([image.pieces(name)[0].level for name in potentials], default=0)
         for tick in range(ticks + max(image.drain, last_level)):
-            for offset in offsets:
+            for core, offset, axons, columns in groups:
                 if 0 <= tick - offset < ticks:
-                    chosen = image.input_offset == offset
-                    core.inject(image.input_axon[chosen], spikes[:, tick - offset, image.input_index[chosen]])
-            fired, numbers, sent = core.tick()
+                    model.inject(core, axons, spikes[:, tick - offset, columns])
+            result = model.tick()
             if tick == ticks + image.drain - 1:
                 # Ticks beyond this one only complete recordings; outputs, state and counters are those of here.
-                self._finish(core)
-            step = tick - image.output_shift[numbers]
+                self._finish()
+            step = tick - image.output_shift[result.numbers]
             valid = (step >= 0) & (step < ticks)
-            sample, link = np.nonzero(sent[:, valid])
-            outputs[sample, step[valid][link], numbers[valid][link]] = True
-            for name, array in potentials.items():
-                population = image.population(name)
-                row = tick - population.level
-                if 0 <= row < ticks:
-                    neurons = slice(population.first, population.first + population.size)
-                    array[:, row] = core.state["membrane"][:, neurons]
-                    trains[name][:, row] = fired[:, neurons]
+            sample, link = np.nonzero(result.outputs[:, valid])
+            outputs[sample, step[valid][link], result.numbers[valid][link]] = True
+            for name in potentials:
+                for piece in image.pieces(name):
+                    row = tick - piece.level
+                    if 0 <= row < ticks:
+                        there, here = slice(piece.first, piece.first + piece.size), slice(piece.offset, piece.offset + piece.size)
+                        potentials[name][:, row, here] = model.cores[piece.core].state["membrane"][:, there]
+                        trains[name][:, row, here] = result.spikes[piece.core][:, there]
 
-    def _finish(self, core: Core) -> None:
-        self._state = {
-            **{f"core0.{name}": values[-1].copy() for name, values in core.state.items()},
-            "core0.delays": core.scheduler.pending[:, -1].astype(np.int64),
-        }
+    def _finish(self) -> None:
+        cores = self.model.cores
+        self._state: dict[str, IntArray] = {}
+        for number, core in enumerate(cores):
+            self._state |= {f"core{number}.{name}": values[-1].copy() for name, values in core.state.items()}
+            self._state[f"core{number}.delays"] = core.scheduler.pending[:, -1].astype(np.int64)
+        names = ("events", "row_words", "spikes", "merged", "dropped")
         self._counters.append(
-            {
-                "ticks": np.full(len(core.events), core.ticks),
-                "events": core.events.copy(),
-                "row_words": core.row_words.copy(),
-                "spikes": core.spikes.copy(),
-                "merged": core.merged.copy(),
-                "dropped": core.dropped.copy(),
-                "synaptic_operations": core.row_words * core.config.lanes,
+            {"ticks": np.full(cores[0].batch, self.model.ticks)}
+            | {name: sum((getattr(core, name) for core in cores), np.zeros(cores[0].batch, np.int64)) for name in names}
+            | {
+                "synaptic_operations": sum(
+                    (core.row_words * core.config.lanes for core in cores), np.zeros(cores[0].batch, np.int64)
+                )
             }
         )
 
     def state(self) -> dict[str, IntArray]:
         """See :meth:`Chip.state`."""
         if not self._counters:
-            self.core.clear(1)
-            self._finish(self.core)
+            self.model.clear(1)
+            self._finish()
             self._counters = []
         return self._state
 

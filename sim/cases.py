@@ -9,7 +9,8 @@ import numpy as np
 from spikeloom.arch.config import AXON_TYPES, DELAY_SLOTS, MAX_DELAY, TYPE_WEIGHT_BITS, ChipConfig, CoreConfig
 from spikeloom.arch.image import LoadableImage, PortMap
 from spikeloom.arch.layout import IntArray, WordArray
-from spikeloom.arch.memory_map import Destination, pack_neurons, regions
+from spikeloom.arch.memory_map import pack_neurons, regions
+from spikeloom.arch.packet import Destination, hops
 
 #: Shares of axons that get an event from outside each tick.
 ACTIVITIES = (0.0, 0.05, 0.3, 1.0)
@@ -17,8 +18,9 @@ ACTIVITIES = (0.0, 0.05, 0.3, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """Events from outside around one tick, each a triple of axon, delay and "while the tick before runs"."""
+    """Events from outside around one tick, each with core, axon, delay and "while the tick before runs"."""
 
+    cores: IntArray
     axons: IntArray
     delays: IntArray
     early: IntArray
@@ -43,37 +45,44 @@ class Case:
     ticks: tuple[Events, ...]
 
 
-def random_case(config: CoreConfig, seed: int, ticks: int = 20) -> Case:
+def random_case(config: ChipConfig, seed: int, ticks: int = 20) -> Case:
     """A random case for a geometry; the same seed gives the same case."""
-    rng = np.random.default_rng([seed, config.axons, config.neurons, config.lanes, config.weight_bits])
-    memory, outputs = _random_memory(config, rng)
+    first = config.cores[0]
+    rng = np.random.default_rng([seed, first.axons, first.neurons, first.lanes, first.weight_bits])
+    outputs = int(rng.integers(1, min(sum(core.neurons for core in config.cores), 1 << first.target_bits), endpoint=True))
+    # Every axon of every core is an input.
+    core_of = np.repeat(np.arange(len(config.cores)), [core.axons for core in config.cores])
+    axon_of = np.concatenate([np.arange(core.axons) for core in config.cores])
     image = LoadableImage(
-        config=ChipConfig(core=config),
-        memories=(memory,),
-        inputs=(PortMap("axons", 0, config.axons),),
+        config=config,
+        memories=tuple(_random_memory(config, number, outputs, rng) for number in range(len(config.cores))),
+        inputs=(PortMap("axons", 0, len(axon_of)),),
         outputs=(PortMap("outputs", 0, outputs),),
-        input_index=np.arange(config.axons),
-        input_axon=np.arange(config.axons),
-        input_offset=np.zeros(config.axons, np.int64),
+        input_index=np.arange(len(axon_of)),
+        input_core=core_of,
+        input_axon=axon_of,
+        input_offset=np.zeros(len(axon_of), np.int64),
         output_shift=np.zeros(outputs, np.int64),
     )
     return Case(seed, image, tuple(_random_events(config, rng) for _ in range(ticks)))
 
 
-def _random_events(config: CoreConfig, rng: np.random.Generator) -> Events:
-    activity = rng.choice(ACTIVITIES)
-    axons = np.flatnonzero(rng.random(config.axons) < activity)
-    delays = np.where(rng.random(len(axons)) < 0.8, 1, rng.integers(1, DELAY_SLOTS, len(axons)))
-    # Now and then an event comes twice, names an axon that does not exist, or has no delay.
-    extra = rng.integers(0, 3)
-    odd_axons = rng.integers(0, 2 * config.axons, extra)
-    odd_delays = rng.integers(0, DELAY_SLOTS, extra)
-    axons, delays = np.concatenate([axons, odd_axons]), np.concatenate([delays, odd_delays])
-    order = rng.permutation(len(axons))
-    return Events(axons[order], delays[order], rng.integers(0, 2, len(axons)))
+def _random_events(config: ChipConfig, rng: np.random.Generator) -> Events:
+    parts = []
+    for number, core in enumerate(config.cores):
+        activity = rng.choice(ACTIVITIES)
+        axons = np.flatnonzero(rng.random(core.axons) < activity)
+        delays = np.where(rng.random(len(axons)) < 0.8, 1, rng.integers(1, DELAY_SLOTS, len(axons)))
+        # Now and then an event comes twice, names an axon that does not exist, or has no delay.
+        extra = rng.integers(0, 3)
+        axons = np.concatenate([axons, rng.integers(0, 2 * core.axons, extra)])
+        delays = np.concatenate([delays, rng.integers(0, DELAY_SLOTS, extra)])
+        parts.append(np.stack([np.full(len(axons), number), axons, delays, rng.integers(0, 2, len(axons))]))
+    return Events(*rng.permutation(np.concatenate(parts, axis=1), axis=1))
 
 
-def _random_memory(config: CoreConfig, rng: np.random.Generator) -> tuple[dict[str, WordArray], int]:
+def _random_memory(chip: ChipConfig, number: int, outputs: int, rng: np.random.Generator) -> dict[str, WordArray]:
+    config = chip.cores[number]
     table = regions(config)
     weight_bits = TYPE_WEIGHT_BITS if config.typed else config.weight_bits
     high = (1 << (weight_bits - 1)) - 1
@@ -96,17 +105,19 @@ def _random_memory(config: CoreConfig, rng: np.random.Generator) -> tuple[dict[s
     fits = length <= config.words
     empty = (rng.random(config.axons) < 0.1) | ~fits
     start, last, base = np.where(empty, 1, start), np.where(empty, 0, last), np.where(empty, 0, base)
-    # Destinations: lists of any length, some shared, some empty.
-    outputs = int(rng.integers(1, config.neurons, endpoint=True))
-    longest = (1 << table["route_index"].layout.fields[1].bits) - 1
-    count = np.minimum(rng.choice([0, 1, 1, 1, 2, 5], config.neurons), min(longest, config.routes))
+    # Destinations: lists of any length, some shared, some empty; now and then one list with all entries.
+    count = np.minimum(
+        rng.choice([0, 1, 1, 1, 2, 5, config.routes], config.neurons, p=[0.15, 0.2, 0.2, 0.2, 0.15, 0.08, 0.02]), config.routes
+    )
     first = (rng.random(config.neurons) * (config.routes - count + 1)).astype(np.int64)
     first = np.where(count == 0, 0, first)
     kind_of = rng.choice([Destination.AXON, Destination.OUTPUT], config.routes, p=[0.7, 0.3])
-    target = np.where(
-        kind_of == Destination.AXON, rng.integers(0, config.axons, config.routes), rng.integers(0, outputs, config.routes)
-    )
+    goal = np.where(kind_of == Destination.AXON, rng.integers(0, len(chip.cores), config.routes), chip.host_core(number))
+    axons = np.array([core.axons for core in chip.cores])[goal]
+    target = np.where(kind_of == Destination.AXON, rng.integers(0, axons), rng.integers(0, outputs, config.routes))
     delay = np.where(rng.random(config.routes) < 0.5, 1, rng.integers(1, MAX_DELAY, config.routes, endpoint=True))
+    ways = np.array([hops(chip, number, int(core)) for core in goal]).T
+    routes = {"kind": kind_of, "delay": delay, "target": target, "dx": ways[0], "dy": ways[1]}
     groups = config.neurons // config.pipelines
     updated = np.sort(rng.integers(1, groups, config.levels, endpoint=True))
     if rng.random() < 0.7:
@@ -115,7 +126,7 @@ def _random_memory(config: CoreConfig, rng: np.random.Generator) -> tuple[dict[s
         "weights": {"weight": weights[:, 0] if config.lanes == 1 else weights},
         "rows": {"base": base, "start": start, "last": last},
         "route_index": {"first": first, "count": count},
-        "routes": {"kind": kind_of, "delay": delay, "target": target},
+        "routes": {field.name: routes[field.name] for field in table["routes"].layout.fields},
         "control": {"last": updated * config.pipelines - 1},
     }
     if config.typed:
@@ -127,9 +138,7 @@ def _random_memory(config: CoreConfig, rng: np.random.Generator) -> tuple[dict[s
             contents["type_weights"]["stochastic"] = rng.integers(0, 2, np.shape(contents["type_weights"]["weight"]))
     if config.random:
         contents["seed"] = {"seed": rng.integers(0, 1 << 32, 1)}
-    return {name: table[name].layout.pack(values) for name, values in contents.items()} | _random_neurons(
-        config, rng, high
-    ), outputs
+    return {name: table[name].layout.pack(values) for name, values in contents.items()} | _random_neurons(config, rng, high)
 
 
 def _random_neurons(config: CoreConfig, rng: np.random.Generator, weight: int) -> dict[str, WordArray]:

@@ -24,7 +24,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("SPIKELOOM_CACHE") or platformdirs.user_cache_dir("spikeloom"))
 
 
-def compile_model(verilog: str, top: str, *, is_top: bool) -> Path:
+def compile_model(verilog: str, top: str, *, is_top: bool, wires: int = 0) -> Path:
     """Compile a design, or find it compiled.
 
     Parameters
@@ -35,6 +35,8 @@ def compile_model(verilog: str, top: str, *, is_top: bool) -> Path:
         Top module.
     is_top : bool
         Whether the module is a top level with a serial port (else a chip).
+    wires : int
+        Wires between chips, if the module holds several.
 
     Returns
     -------
@@ -47,7 +49,7 @@ def compile_model(verilog: str, top: str, *, is_top: bool) -> Path:
         If a tool is missing or fails.
     """
     models = "".join(path.read_text() for path in sorted(MODELS.glob("*.v")))
-    parts = (verilog, models, HARNESS.read_text(), str(verilator_root()), top, str(is_top))
+    parts = (verilog, models, HARNESS.read_text(), str(verilator_root()), top, str(is_top), str(wires))
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
     target = cache_folder() / "models" / f"{key}.so"
     if target.exists():
@@ -64,7 +66,7 @@ def compile_model(verilog: str, top: str, *, is_top: bool) -> Path:
             work, environment,
         )  # fmt: skip
         _run(["make", "-s", "-C", "obj", "-f", "Vdut.mk", "-j2", "OPT_FAST=-O2", "OPT_SLOW=-O0"], work, environment)
-        defines = ["-DDUT_TOP"] if is_top else []
+        defines = ["-DDUT_TOP"] if is_top else [f"-DDUT_TILES={wires}"] if wires else []
         _run(
             ["g++", "-std=c++17", "-O2", "-shared", "-fPIC", *defines, "-Iobj", f"-I{include}", f"-I{include}/vltstd", str(HARNESS),
              "obj/libVdut.a", "obj/libverilated.a", "-pthread", "-o", "model.so"],

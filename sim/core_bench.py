@@ -15,12 +15,12 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
-from spikeloom.arch.config import CoreConfig
+from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.memory_map import CORE_ADDRESS_BITS, COUNTER_NAMES, Region, regions, state_of_neurons
 from spikeloom.arch.registers import EVENT_AXON_BITS, Status
-from spikeloom.golden.core import Core
+from spikeloom.golden.chip import Chip
 from spikeloom.sim.cases import Case, random_case
-from spikeloom.sim.lockstep import Mismatch, compare_outputs, delays_from_words, expected_state, first_difference
+from spikeloom.sim.lockstep import Mismatch, compare_counters, compare_outputs, delays_from_words, expected_state, first_difference
 
 CYCLE_LIMIT = 200_000
 
@@ -124,7 +124,7 @@ async def run_case(driver: CoreDriver, config: CoreConfig, case: Case, compare_e
     dut = driver.dut
     table = regions(config)
     memory = case.image.memories[0]
-    golden = Core(config, memory)
+    golden = Chip(case.image.config, case.image.memories)
     await driver.until(dut.idle, "idle")
     dut.clear.value = 1
     await driver.edge()
@@ -149,7 +149,7 @@ async def run_case(driver: CoreDriver, config: CoreConfig, case: Case, compare_e
         )
         await driver.inject(late)
         for axon, delay in late:
-            golden.inject(np.array([axon]), np.ones((1, 1), bool), delay)
+            golden.inject(0, np.array([axon]), np.ones((1, 1), bool), delay)
         driver.outputs.clear()
         await driver.until(dut.idle, "idle")
         dut.tick.value = 1
@@ -158,28 +158,20 @@ async def run_case(driver: CoreDriver, config: CoreConfig, case: Case, compare_e
         injector = cocotb.start_soon(driver.inject(during))
         await driver.until(dut.idle, "the end of the tick")
         await injector
-        _, numbers, fired = golden.tick()
+        expected = golden.tick()
         for axon, delay in during:
-            golden.inject(np.array([axon]), np.ones((1, 1), bool), delay)
-        mismatch = compare_outputs(number, numbers[fired[0]], driver.outputs)
+            golden.inject(0, np.array([axon]), np.ones((1, 1), bool), delay)
+        mismatch = compare_outputs(number, expected.numbers[expected.outputs[0]], driver.outputs)
         if mismatch is None and (number % compare_every == 0 or number == len(case.ticks) - 1):
             pending = table["delays"].layout.unpack(await driver.read(table["delays"]))["pending"]
-            got = {
-                **state_of_neurons(config, await driver.read(table["state"]), memory.get("kinds")),
-                "delays": delays_from_words(config, pending),
-            }
+            state = state_of_neurons(config, await driver.read(table["state"]), memory.get("kinds"))
+            got = {f"core0.{name}": values for name, values in state.items()} | {"core0.delays": delays_from_words(config, pending)}
             mismatch = first_difference(number, expected_state(golden), got)
         if mismatch is not None:
             return mismatch
     if config.counters:
         values = (await driver.read(table["counters"]))[:, 0].tolist()
-        got_counters = dict(zip(COUNTER_NAMES, values, strict=True))
-        for name in ("events", "row_words", "spikes", "merged", "dropped"):
-            want = int(getattr(golden, name)[0])
-            if got_counters[name] != want:
-                return Mismatch("counter", golden.ticks - 1, name, want, got_counters[name])
-        if got_counters["ticks"] != golden.ticks:
-            return Mismatch("counter", golden.ticks - 1, "ticks", golden.ticks, got_counters["ticks"])
+        return compare_counters(golden.cores[0], 0, dict(zip(COUNTER_NAMES, values, strict=True)))
     return None
 
 
@@ -196,7 +188,7 @@ async def lockstep(dut: Any) -> None:
     for seed in plan["seeds"]:
         driver.rng = np.random.default_rng([seed, 1])
         driver.stall = float(driver.rng.choice([0.0, 0.0, 0.2, 0.7]))
-        case = random_case(config, seed, plan["ticks"])
+        case = random_case(ChipConfig(cores=(config,)), seed, plan["ticks"])
         mismatch = await run_case(driver, config, case, plan["compare_every"])
         results.append({"seed": seed, "mismatch": None if mismatch is None else str(mismatch)})
         if mismatch is not None:

@@ -24,18 +24,20 @@ from spikeloom.arch.config import MAX_LEVELS, ChipConfig, CoreConfig
 from spikeloom.arch.izhikevich import Izhikevich
 from spikeloom.arch.lif import RESETS, Lif
 from spikeloom.arch.neuron import NeuronModel
-from spikeloom.arch.registers import EVENT_AXON_BITS, Address
-from spikeloom.golden.core import Core
+from spikeloom.golden.chip import Chip
 from spikeloom.hdl.fabric import ECP5, GENERIC, ICE40, ICE40_ULTRAPLUS, Fabric
+from spikeloom.host.bus import event_words
 from spikeloom.host.bus_chip import BusChip
 from spikeloom.sim.cases import Case, random_case
 from spikeloom.sim.core_lockstep import CoreSimulation
-from spikeloom.sim.lockstep import Mismatch, compare_outputs, expected_state, first_difference
-from spikeloom.sim.rtl_bus import RtlBus
+from spikeloom.sim.lockstep import Mismatch, compare_counters, compare_outputs, expected_state, first_difference
+from spikeloom.sim.rtl_bus import RtlTiledBus, rtl_bus
 
 #: Cases of one geometry, of which this many run under cocotb.
 CASES_PER_GEOMETRY, COCOTB_CASES = 50, 4
 TICKS = 20
+#: Noise on the wires between chips (:meth:`RtlTiledBus.noise`).
+FLIP_PPM, CUT_PPM = 200, 20
 
 
 def random_geometry(rng: np.random.Generator) -> tuple[CoreConfig, Fabric]:
@@ -114,36 +116,38 @@ def random_models(rng: np.random.Generator, weight_bits: int) -> tuple[NeuronMod
 
 
 def run_case(case: Case, chip: BusChip) -> Mismatch | None:
-    """One case through the registers of a loaded chip, compared after each tick."""
-    golden = Core(case.image.config.core, case.image.memories[0])
+    """One case through the registers of a loaded chip, compared after each tick, and its counters at the end."""
+    config = case.image.config
+    golden = Chip(config, case.image.memories)
     for tick, events in enumerate(case.ticks):
-        words = (events.axons | events.delays << EVENT_AXON_BITS).astype(np.uint32)
-        chip.bus.write(Address.EVENT, words, same=True)
-        for axon, delay in zip(events.axons.tolist(), events.delays.tolist(), strict=True):
-            golden.inject(np.array([axon]), np.ones((1, 1), np.bool_), delay)
-        got = chip.bus.tick(np.zeros(0, np.int64))
-        _, numbers, fired = golden.tick()
-        mismatch = compare_outputs(tick, numbers[fired[0]], got[:, 1])
+        chip.bus.write_events(event_words(events.cores, events.axons, events.delays))
+        for core, axon, delay in zip(events.cores.tolist(), events.axons.tolist(), events.delays.tolist(), strict=True):
+            golden.inject(core, np.array([axon]), np.ones((1, 1), np.bool_), delay)
+        got = chip.bus.tick(np.zeros(0, np.uint32))
+        expected = golden.tick()
+        mismatch = compare_outputs(tick, expected.numbers[expected.outputs[0]], got[:, 1], ordered=not config.meshed)
         if mismatch is None:
-            state = {name.removeprefix("core0."): values for name, values in chip.state().items()}
-            mismatch = first_difference(tick, expected_state(golden), state)
+            mismatch = first_difference(tick, expected_state(golden), chip.state())
         if mismatch is not None:
             return mismatch
-    counters = chip.read_counters()
-    for name in ("ticks", "events", "row_words", "spikes", "merged", "dropped"):
-        want = golden.ticks if name == "ticks" else int(getattr(golden, name)[0])
-        if counters[name] != want:
-            return Mismatch("counter", golden.ticks - 1, name, want, counters[name])
+    for number, core in enumerate(golden.cores):
+        mismatch = compare_counters(core, number, chip.read_counters(number))
+        if mismatch is not None:
+            return mismatch
+    if chip.misrouted != golden.misrouted[0]:
+        return Mismatch("counter", golden.ticks - 1, "misrouted", int(golden.misrouted[0]), chip.misrouted)
     return None
 
 
-def compiled_cases(config: CoreConfig, fabric: Fabric, seeds: Iterable[int], ticks: int = TICKS) -> str | None:
-    """Cases in the compiled simulator, every second one with pauses; the first difference, or None."""
-    bus = RtlBus(ChipConfig(core=config), fabric)
+def compiled_cases(config: ChipConfig, fabric: Fabric, seeds: Iterable[int], ticks: int = TICKS) -> str | None:
+    """Cases in the compiled simulator, every second one with pauses, and with noise between chips; the first difference, or None."""
+    bus = rtl_bus(config, fabric)
     try:
         for seed in seeds:
             case = random_case(config, seed, ticks)
             bus.stall(seed, 30 * (seed % 2))
+            if isinstance(bus, RtlTiledBus):
+                bus.noise(*((FLIP_PPM, CUT_PPM) if seed % 2 else (0, 0)))
             mismatch = run_case(case, BusChip(bus, case.image, check=False))
             if mismatch is not None:
                 return f"case {seed}: {mismatch}"
@@ -184,7 +188,7 @@ def fuzz_geometry(number: int, cases: int, simulator: str = "verilator") -> tupl
     config, fabric = random_geometry(np.random.default_rng(number))
     seeds = range(1000 * number, 1000 * number + cases)
     under_cocotb = seeds[: COCOTB_CASES if cases >= CASES_PER_GEOMETRY else 0]
-    difference = compiled_cases(config, fabric, seeds[len(under_cocotb) :])
+    difference = compiled_cases(ChipConfig(cores=(config,)), fabric, seeds[len(under_cocotb) :])
     if difference is None and under_cocotb:
         difference = cocotb_cases(config, fabric, under_cocotb, simulator)
     if difference is not None:

@@ -1,7 +1,7 @@
 // Drives a compiled chip or top level from Python, whole requests and whole ticks at a time.
 //
-// Compiled together with the model that Verilator made (class Vdut). With DUT_TOP the model is a top level with a serial port,
-// otherwise a chip with its request and response streams.
+// Compiled together with the model that Verilator made (class Vdut). With DUT_TOP the model is a top level with a serial port, with
+// DUT_TILES (the number of wires between chips) several chips behind a switch, otherwise a chip with its request and response streams.
 
 #include <cstdint>
 #include <memory>
@@ -25,13 +25,14 @@ struct Simulation {
     uint32_t stall_percent = 0;
     uint64_t random = 1;
 
-    bool stalls() {
-        if (stall_percent == 0) return false;
+    uint64_t draw() {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        return random % 100 < stall_percent;
+        return random;
     }
+
+    bool stalls() { return stall_percent != 0 && draw() % 100 < stall_percent; }
 
     Simulation() : dut(std::make_unique<Vdut>(context.get())) {
         dut->clk = 0;
@@ -46,7 +47,37 @@ struct Simulation {
 
     void idle_inputs();
 
+#ifdef DUT_TILES
+    // Chance per wire and cycle of an inverted level, and per cycle of a cut of all wires, in parts per million.
+    uint32_t flip_ppm = 0, cut_ppm = 0;
+    uint32_t cut_left = 0;
+
+    void disturb() {
+        if (flip_ppm == 0 && cut_ppm == 0) return;
+        if (cut_left > 0) --cut_left;
+        else if (draw() % 1'000'000 < cut_ppm) cut_left = 1 + draw() % 2000;
+        for (uint32_t wire = 0; wire < DUT_TILES; ++wire) {
+            // While they are cut, wires hold noise.
+            const bool flip = cut_left > 0 ? draw() & 1 : draw() % 1'000'000 < flip_ppm;
+            set_noise(wire, flip);
+        }
+    }
+
+    void set_noise(uint32_t wire, bool value) {
+#if DUT_TILES > 64
+        const uint32_t mask = 1u << (wire % 32);
+        dut->noise[wire / 32] = value ? dut->noise[wire / 32] | mask : dut->noise[wire / 32] & ~mask;
+#else
+        const uint64_t mask = uint64_t{1} << wire;
+        dut->noise = value ? dut->noise | mask : dut->noise & ~mask;
+#endif
+    }
+#else
+    void disturb() {}
+#endif
+
     void cycle() {
+        disturb();
         dut->clk = 1;
         dut->eval();
         dut->clk = 0;
@@ -64,6 +95,10 @@ void Simulation::idle_inputs() {
     dut->PORT(request, valid) = 0;
     dut->PORT(response, ready) = 0;
     dut->link_errors = 0;
+#ifdef DUT_TILES
+    dut->tile = 0;
+    for (uint32_t wire = 0; wire < DUT_TILES; ++wire) set_noise(wire, false);
+#endif
 }
 
 // One request. Returns the status, or -1 if no answer came.
@@ -168,6 +203,24 @@ int64_t sim_exchange(void* handle, const uint8_t* out, int64_t n_out, uint8_t* i
 }
 
 #else
+
+#ifdef DUT_TILES
+// Chip that the following requests go to.
+void sim_select(void* handle, uint32_t tile) { static_cast<Simulation*>(handle)->dut->tile = tile; }
+
+// Disturb the wires between the chips from now on.
+void sim_noise(void* handle, uint32_t flip_ppm, uint32_t cut_ppm) {
+    Simulation& sim = *static_cast<Simulation*>(handle);
+    sim.flip_ppm = flip_ppm;
+    sim.cut_ppm = cut_ppm;
+    for (uint32_t wire = 0; wire < DUT_TILES; ++wire) sim.set_noise(wire, false);
+}
+
+// Let the clock run.
+void sim_wait(void* handle, uint64_t cycles) {
+    for (uint64_t i = 0; i < cycles; ++i) static_cast<Simulation*>(handle)->cycle();
+}
+#endif
 
 // Write (or read) n words from address on, or the same address n times if step is 0. Returns the number of words done; the status of
 // the last request goes to status.

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from spikeloom.arch.config import DELAY_SLOTS, CoreConfig
 from spikeloom.arch.layout import IntArray
 from spikeloom.arch.memory_map import delay_depth
+from spikeloom.golden.chip import Chip
 from spikeloom.golden.core import Core
 
 
@@ -31,18 +32,19 @@ class Mismatch:
         )
 
 
-def expected_state(golden: Core, sample: int = 0) -> dict[str, IntArray]:
-    """Golden contents of the memories that change, as the bus shows them.
+def expected_state(golden: Chip, sample: int = 0) -> dict[str, IntArray]:
+    """Golden contents of the memories that change, named as by ``state()`` of a chip.
 
     Returns
     -------
     dict
-        State fields of the models ``[neurons]``, ``delays`` ``[16, axons]`` (bits pending in each slot).
+        Of each core n its state fields ``core{n}.<field>`` ``[neurons]``, and ``core{n}.delays`` ``[16, axons]`` (bits pending in each slot).
     """
-    return {
-        **{name: values[sample] for name, values in golden.state.items()},
-        "delays": golden.scheduler.pending[:, sample].astype(np.int64),
-    }
+    result: dict[str, IntArray] = {}
+    for number, core in enumerate(golden.cores):
+        result |= {f"core{number}.{name}": values[sample] for name, values in core.state.items()}
+        result[f"core{number}.delays"] = core.scheduler.pending[:, sample].astype(np.int64)
+    return result
 
 
 def delays_from_words(config: CoreConfig, pending: IntArray) -> IntArray:
@@ -58,16 +60,35 @@ def first_difference(tick: int, expected: dict[str, IntArray], got: dict[str, In
         if len(different):
             place = tuple(int(i) for i in different[0])
             index = f"neuron {place[0]}" if len(place) == 1 else f"slot {place[0]}, axon {place[1]}"
-            return Mismatch(name, tick, index, int(values[place]), int(got[name][place]))
+            core, what = name.removeprefix("core").split(".")
+            return Mismatch(what, tick, index, int(values[place]), int(got[name][place]), int(core))
     return None
 
 
-def compare_outputs(tick: int, expected: npt.ArrayLike, got: npt.ArrayLike) -> Mismatch | None:
-    """First place in which the output events of a tick differ; their order counts."""
+def compare_outputs(tick: int, expected: npt.ArrayLike, got: npt.ArrayLike, *, ordered: bool = True) -> Mismatch | None:
+    """First place in which the output events of a tick differ.
+
+    Their order counts unless they come from several cores, whose packets may overtake each other.
+    """
     want, have = np.asarray(expected).tolist(), np.asarray(got).tolist()
+    if not ordered:
+        want, have = sorted(want), sorted(have)
     for i in range(max(len(want), len(have))):
         e = want[i] if i < len(want) else "nothing"
         g = have[i] if i < len(have) else "nothing"
         if e != g:
             return Mismatch("output", tick, f"event {i}", e, g)
+    return None
+
+
+#: Counters that the golden model has too.
+GOLDEN_COUNTERS = ("ticks", "events", "row_words", "spikes", "merged", "dropped")
+
+
+def compare_counters(core: Core, number: int, got: dict[str, int]) -> Mismatch | None:
+    """First counter of a core that differs."""
+    for name in GOLDEN_COUNTERS:
+        want = core.ticks if name == "ticks" else int(getattr(core, name)[0])
+        if got[name] != want:
+            return Mismatch("counter", core.ticks - 1, name, want, got[name], number)
     return None

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from amaranth.hdl import UnusedElaboratable
 
-from spikeloom.arch.config import CoreConfig
+from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.errors import SpikeloomError
 from spikeloom.arch.izhikevich import Izhikevich
 from spikeloom.arch.layout import BUS_WORD_BITS, Field, IntArray, WordLayout
@@ -450,6 +450,6 @@ def check_core(model: NeuronModel, geometry: str, networks: int, seed: int, prog
                 progress(number + 1, networks)
 
     with _code_of(model, f"a core ({geometry})"):
-        difference = compiled_cases(config, fabric, seeds())
+        difference = compiled_cases(ChipConfig(cores=(config,)), fabric, seeds())
     if difference is not None:
         raise NeuronError(f"{model.NAME}: core {geometry}: {difference}; geometry: {config}")

@@ -11,13 +11,15 @@ from spikeloom.arch.config import ChipConfig
 from spikeloom.arch.errors import LinkError
 from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.layout import IntArray
-from spikeloom.arch.registers import EVENT_AXON_BITS, Status
+from spikeloom.arch.registers import Status
 from spikeloom.hdl.chip import Chip
 from spikeloom.hdl.fabric import FABRICS, GENERIC, Fabric
 from spikeloom.hdl.verilog import to_verilog
 from spikeloom.host.bus import Bus, WordsArray, decode_outputs
 from spikeloom.host.bus_chip import BusChip
+from spikeloom.host.tiled_bus import TiledBus
 from spikeloom.sim.compiled import compile_model, load_library
+from spikeloom.sim.tiled import TiledChips
 
 _WORDS = ctypes.POINTER(ctypes.c_uint32)
 #: What ``sim_tick`` returns besides 0.
@@ -41,21 +43,10 @@ class RtlBus(Bus):
     """
 
     def __init__(self, config: ChipConfig, fabric: Fabric = GENERIC) -> None:
-        path = compile_model(to_verilog(Chip(config=config, fabric=fabric), "chip"), "chip", is_top=False)
-        library = load_library(path)
-        library.sim_access.restype = ctypes.c_int64
-        library.sim_access.argtypes = [
-            ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_int, _WORDS, ctypes.c_int64,
-            ctypes.POINTER(ctypes.c_int),
-        ]  # fmt: skip
-        library.sim_tick.argtypes = [
-            ctypes.c_void_p, _WORDS, ctypes.c_int64, _WORDS, ctypes.c_int64, ctypes.POINTER(ctypes.c_int64),
-            ctypes.POINTER(ctypes.c_uint64),
-        ]  # fmt: skip
-        self._library = library
-        self._handle: ctypes.c_void_p | None = ctypes.c_void_p(library.sim_new())
+        self._library = _load(to_verilog(Chip(config=config, fabric=fabric), "chip"), "chip")
+        self._handle: ctypes.c_void_p | None = ctypes.c_void_p(self._library.sim_new())
         # Each routing entry can make one output per neuron that uses it and tick; one more shows that there were too many.
-        self._outputs = np.zeros(config.core.neurons * config.core.routes + 1, np.uint32)
+        self._outputs = np.zeros(sum(core.neurons * core.routes for core in config.cores) + 1, np.uint32)
         self.tick_cycles: list[int] = []
 
     @property
@@ -68,13 +59,7 @@ class RtlBus(Bus):
         self._library.sim_stall(self._handle, seed, percent)
 
     def _access(self, address: int, words: WordsArray, *, write: bool, same: bool) -> None:
-        status = ctypes.c_int()
-        done = self._library.sim_access(
-            self._handle, address, 0 if same else 1, int(write), words.ctypes.data_as(_WORDS), len(words), ctypes.byref(status)
-        )
-        if done != len(words):
-            what = "no answer" if status.value < 0 else Status(status.value).name
-            raise LinkError(f"{'write to' if write else 'read of'} address {address + (0 if same else done):#010x}: {what}")
+        _access(self._library, self._handle, address, words, write=write, same=same)
 
     def read(self, address: int, count: int, *, same: bool = False) -> WordsArray:
         """See :meth:`Bus.read`."""
@@ -86,9 +71,9 @@ class RtlBus(Bus):
         """See :meth:`Bus.write`."""
         self._access(address, np.array(words, np.uint32), write=True, same=same)
 
-    def tick(self, axons: IntArray) -> IntArray:
+    def tick(self, events: WordsArray) -> IntArray:
         """See :meth:`Bus.tick`."""
-        events = (axons | 1 << EVENT_AXON_BITS).astype(np.uint32)
+        events = np.ascontiguousarray(events)
         count, cycles = ctypes.c_int64(), ctypes.c_uint64()
         error = self._library.sim_tick(
             self._handle, events.ctypes.data_as(_WORDS), len(events), self._outputs.ctypes.data_as(_WORDS), len(self._outputs),
@@ -106,8 +91,112 @@ class RtlBus(Bus):
             self._handle = None
 
 
+class TileBus(Bus):
+    """One of the chips in an :class:`RtlTiledBus`."""
+
+    def __init__(self, library: ctypes.CDLL, handle: ctypes.c_void_p, number: int) -> None:
+        self._library, self._handle, self._number = library, handle, number
+
+    def read(self, address: int, count: int, *, same: bool = False) -> WordsArray:
+        """See :meth:`Bus.read`."""
+        words = np.zeros(count, np.uint32)
+        self._library.sim_select(self._handle, self._number)
+        _access(self._library, self._handle, address, words, write=False, same=same)
+        return words
+
+    def write(self, address: int, words: WordsArray, *, same: bool = False) -> None:
+        """See :meth:`Bus.write`."""
+        self._library.sim_select(self._handle, self._number)
+        _access(self._library, self._handle, address, np.array(words, np.uint32), write=True, same=same)
+
+
+class RtlTiledBus(TiledBus):
+    """Several chips that share a mesh, with the wires between them, in one simulation.
+
+    Parameters
+    ----------
+    config : ChipConfig
+        The whole mesh.
+    fabric : Fabric
+        Target whose memories are built in.
+    """
+
+    def __init__(self, config: ChipConfig, fabric: Fabric = GENERIC) -> None:
+        top = TiledChips(config=config, fabric=fabric)
+        self._library = _load(to_verilog(top, "tiles"), "tiles", top.noise_bits)
+        self._handle: ctypes.c_void_p | None = ctypes.c_void_p(self._library.sim_new())
+        super().__init__(config, [TileBus(self._library, self._handle, number) for number in range(top.count)])
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles since reset."""
+        return int(self._library.sim_cycles(self._handle))
+
+    def stall(self, seed: int, percent: int) -> None:
+        """See :meth:`RtlBus.stall`."""
+        self._library.sim_stall(self._handle, seed, percent)
+
+    def noise(self, flip_ppm: int, cut_ppm: int) -> None:
+        """From now on disturb the wires between the chips, at random (:meth:`stall` sets the seed).
+
+        Parameters
+        ----------
+        flip_ppm : int
+            Chance that a wire has the wrong level in a cycle, in parts per million.
+        cut_ppm : int
+            Chance per cycle that all wires carry noise for up to 2,000 cycles.
+        """
+        self._library.sim_noise(self._handle, flip_ppm, cut_ppm)
+
+    def wait(self, cycles: int) -> None:
+        """Let the clock run."""
+        self._library.sim_wait(self._handle, cycles)
+
+    def close(self) -> None:
+        """Free the simulator."""
+        if self._handle is not None:
+            self._library.sim_free(self._handle)
+            self._handle = None
+
+
+def _load(verilog: str, top: str, wires: int = 0) -> ctypes.CDLL:
+    """Compile a chip, or several, and declare the functions of the model."""
+    library = load_library(compile_model(verilog, top, is_top=False, wires=wires))
+    library.sim_access.restype = ctypes.c_int64
+    library.sim_access.argtypes = [
+        ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_int, _WORDS, ctypes.c_int64, ctypes.POINTER(ctypes.c_int),
+    ]  # fmt: skip
+    library.sim_tick.argtypes = [
+        ctypes.c_void_p, _WORDS, ctypes.c_int64, _WORDS, ctypes.c_int64, ctypes.POINTER(ctypes.c_int64),
+        ctypes.POINTER(ctypes.c_uint64),
+    ]  # fmt: skip
+    if wires:
+        library.sim_select.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
+        library.sim_noise.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32]
+        library.sim_wait.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
+    return library
+
+
+def _access(
+    library: ctypes.CDLL, handle: ctypes.c_void_p | None, address: int, words: WordsArray, *, write: bool, same: bool
+) -> None:
+    """Read into, or write, words."""
+    status = ctypes.c_int()
+    done = library.sim_access(
+        handle, address, 0 if same else 1, int(write), words.ctypes.data_as(_WORDS), len(words), ctypes.byref(status)
+    )
+    if done != len(words):
+        what = "no answer" if status.value < 0 else Status(status.value).name
+        raise LinkError(f"{'write to' if write else 'read of'} address {address + (0 if same else done):#010x}: {what}")
+
+
+def rtl_bus(config: ChipConfig, fabric: Fabric = GENERIC) -> RtlBus | RtlTiledBus:
+    """A bus to the simulated chip, or chips, of a geometry."""
+    return RtlTiledBus(config, fabric) if config.chips_across * config.chips_down > 1 else RtlBus(config, fabric)
+
+
 def open_rtl(image: LoadableImage, fabric: Fabric | None = None) -> BusChip:
     """The image's chip, generated for a fabric (by default that of the image's board), compiled and loaded."""
     if fabric is None:
         fabric = FABRICS[board_geometry(image.board).fabric] if image.board else GENERIC
-    return BusChip(RtlBus(image.config, fabric), image)
+    return BusChip(rtl_bus(image.config, fabric), image)

@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from spikeloom.arch.image import LoadableImage
-from spikeloom.golden.core import Core
+from spikeloom.golden.chip import Chip
 from spikeloom.hdl.fabric import Fabric
+from spikeloom.host.bus import event_words
 from spikeloom.host.chip import input_events
 from spikeloom.host.spikes import check_spikes
 from spikeloom.sim.lockstep import Mismatch, compare_outputs, expected_state, first_difference
-from spikeloom.sim.rtl_bus import RtlBus, open_rtl
+from spikeloom.sim.rtl_bus import RtlBus, RtlTiledBus, open_rtl
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class LockstepResult:
     spikes : int
         Output events compared.
     cycles : int
-        Clock cycles of the ticks compared.
+        Clock cycles of the ticks compared; where several chips share the mesh, all cycles of the simulation.
     sample : int
         Sample of the mismatch.
     mismatch : Mismatch or None
@@ -68,25 +69,33 @@ def lockstep(
         If the spikes have a wrong shape or value.
     """
     samples = check_spikes(spikes, image.input_size)
-    core = image.config.core
-    golden = Core(core, image.memories[0])
+    config = image.config
+    golden = Chip(config, image.memories)
+    ordered, readback = not config.meshed, all(core.readback for core in config.cores)
     ticks = events = 0
     with open_rtl(image, fabric) as chip:
-        assert isinstance(chip.bus, RtlBus)
+        bus = chip.bus
+        assert isinstance(bus, RtlBus | RtlTiledBus)
+
+        def result(number: int, mismatch: Mismatch | None = None) -> LockstepResult:
+            cycles = sum(bus.tick_cycles) if isinstance(bus, RtlBus) else bus.cycles
+            return LockstepResult(number + 1, ticks, events, cycles, -1 if mismatch is None else number, mismatch)
+
         for number, sample in enumerate(samples):
             chip.clear()
             golden.clear()
-            for tick, axons in enumerate(input_events(image, sample, image.drain)):
-                got = chip.bus.tick(axons)
-                golden.inject(axons, np.ones((1, len(axons)), np.bool_))
-                _, numbers, fired = golden.tick()
-                mismatch = compare_outputs(tick, numbers[fired[0]], got[:, 1])
-                if mismatch is None and core.readback:
-                    state = {name.removeprefix("core0."): values for name, values in chip.state().items()}
-                    mismatch = first_difference(tick, expected_state(golden), state)
+            for tick, (cores, axons) in enumerate(input_events(image, sample, image.drain)):
+                got = bus.tick(event_words(cores, axons))
+                for core in np.unique(cores).tolist():
+                    chosen = axons[cores == core]
+                    golden.inject(core, chosen, np.ones((1, len(chosen)), np.bool_))
+                expected = golden.tick()
+                mismatch = compare_outputs(tick, expected.numbers[expected.outputs[0]], got[:, 1], ordered=ordered)
+                if mismatch is None and readback:
+                    mismatch = first_difference(tick, expected_state(golden), chip.state())
                 ticks, events = ticks + 1, events + len(got)
                 if mismatch is not None:
-                    return LockstepResult(number + 1, ticks, events, sum(chip.bus.tick_cycles), number, mismatch)
+                    return result(number, mismatch)
             if progress is not None:
                 progress(number + 1, len(samples))
-        return LockstepResult(len(samples), ticks, events, sum(chip.bus.tick_cycles))
+        return result(len(samples) - 1)

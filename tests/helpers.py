@@ -147,7 +147,7 @@ def pack(config: CoreConfig, contents: Mapping[str, Mapping[str, npt.ArrayLike]]
 def loadable(config: CoreConfig, memory: Mapping[str, WordArray], output_size: int = 1, **changes: Any) -> LoadableImage:
     """An image whose input column k is axon k."""
     arguments: dict[str, Any] = {
-        "config": ChipConfig(core=config),
+        "config": ChipConfig(cores=(config,)),
         "memories": (memory,),
         "inputs": (PortMap("in", 0, config.axons),),
         "outputs": (PortMap("out", 0, output_size),),

@@ -112,7 +112,7 @@ class CoreFigures:
 
 def measure(case: Case, name: str) -> tuple[dict[str, Run], CoreFigures]:
     """Run a case on its generated hardware, and in lockstep with the golden model."""
-    core = case.image.config.core
+    core = case.image.config.cores[0]
     with spinner(f"hardware, {name}") as stage:
         stage("generating and compiling (kept for the next time)")
         chip = spikeloom.open("rtl", case.image)

@@ -52,7 +52,7 @@ class Case:
     @property
     def model(self) -> Izhikevich:
         """Widths and sub-steps."""
-        model = self.image.config.core.models[0]
+        model = self.image.config.cores[0].models[0]
         assert isinstance(model, Izhikevich)
         return model
 
@@ -129,7 +129,7 @@ def make_case(behaviours: Sequence[Behaviour], robust: bool, widths: Izhikevich,
         levels=1,
         models=(model,),
     )
-    image = spikeloom.compile(network, config=ChipConfig(core=core))
+    image = spikeloom.compile(network, config=ChipConfig(cores=(core,)))
     return Case(tuple(order), robust, dt, image, spikes)
 
 

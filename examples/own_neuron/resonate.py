@@ -148,7 +148,7 @@ def main() -> None:
     network.projection(source, neurons, 50)
     network.output(neurons)
     core = spikeloom.CoreConfig(axons=16, neurons=16, models=(Resonate(),))
-    image = spikeloom.compile(network, config=spikeloom.ChipConfig(core=core))
+    image = spikeloom.compile(network, config=spikeloom.ChipConfig(cores=(core,)))
     spikes = np.zeros((len(periods), 60, 1), np.bool_)
     for sample, period in enumerate(periods):
         spikes[sample, [5, 5 + period]] = True

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from spikeloom.arch.config import AXON_TYPES, ChipConfig, CoreConfig
 from spikeloom.arch.image import LoadableImage, PopulationMap, PortMap
 from spikeloom.arch.layout import IntArray
-from spikeloom.arch.memory_map import Destination, pack_neurons, regions
+from spikeloom.arch.memory_map import pack_neurons, regions
+from spikeloom.arch.packet import Destination
 from spikeloom.arch.profiles import profile, truenorth_neuron
 
 BoolArray = npt.NDArray[np.bool_]
@@ -178,7 +179,7 @@ def make_image(config: CoreConfig | None = None) -> LoadableImage:
         fields = {field.name: np.array([values[field.name] for values in sets]) for field in layout.fields}
         memory[name] = pack_neurons(table[name], [fields], np.zeros(len(sets), np.int64))
     return LoadableImage(
-        config=ChipConfig(core=config),
+        config=ChipConfig(cores=(config,)),
         memories=(memory,),
         inputs=(PortMap("axons", 0, len(axons)),),
         outputs=(PortMap("behaviours", 0, count),),

@@ -208,7 +208,7 @@ def test_dict_rebuilds_the_same_core(config: CoreConfig) -> None:
 
 @given(core_configs())
 def test_dict_rebuilds_the_same_chip(config: CoreConfig) -> None:
-    chip = ChipConfig(core=config)
+    chip = ChipConfig(cores=(config,))
     rebuilt = ChipConfig.from_dict(chip.as_dict())
     assert rebuilt == chip
     assert rebuilt.geometry_id == chip.geometry_id
@@ -225,8 +225,8 @@ def test_every_parameter_changes_the_geometry_id(name: str) -> None:
     }  # fmt: skip
     if name == "stochastic_synapses":
         config = dataclasses.replace(config, weight_bits=1)
-    changed = ChipConfig(core=dataclasses.replace(config, **{name: other[name]}))
-    assert changed.geometry_id != ChipConfig(core=config).geometry_id
+    changed = ChipConfig(cores=(dataclasses.replace(config, **{name: other[name]}),))
+    assert changed.geometry_id != ChipConfig(cores=(config,)).geometry_id
 
 
 #: Every field of every model, with a value other than the default, and what that needs beside it.
@@ -250,32 +250,32 @@ OTHER_FIELDS: dict[NeuronModel, dict[str, Any]] = {
 )
 def test_every_field_of_a_model_changes_the_geometry_id(model: NeuronModel, name: str) -> None:
     other = dataclasses.replace(model, **{name: OTHER_FIELDS[model][name]})  # type: ignore[type-var]
-    assert ChipConfig(core=CoreConfig(models=(other,))).geometry_id != ChipConfig(core=CoreConfig(models=(model,))).geometry_id
+    assert ChipConfig(cores=(CoreConfig(models=(other,)),)).geometry_id != ChipConfig(cores=(CoreConfig(models=(model,)),)).geometry_id
 
 
 def test_order_of_the_models_changes_the_geometry_id() -> None:
-    first, second = (ChipConfig(core=CoreConfig(models=models)) for models in ((Lif(), AdEx()), (AdEx(), Lif())))
+    first, second = (ChipConfig(cores=(CoreConfig(models=models),)) for models in ((Lif(), AdEx()), (AdEx(), Lif())))
     assert first.geometry_id != second.geometry_id
 
 
 def test_explicit_default_has_the_same_geometry_id() -> None:
     given_sizes = CoreConfig(axons=64, neurons=64, weight_words=512, accumulator_bits=14, destinations=64)
-    assert ChipConfig(core=given_sizes).geometry_id == ChipConfig(core=CoreConfig(axons=64, neurons=64)).geometry_id
+    assert ChipConfig(cores=(given_sizes,)).geometry_id == ChipConfig(cores=(CoreConfig(axons=64, neurons=64),)).geometry_id
 
 
 def test_geometry_id_has_32_bits() -> None:
-    assert 0 <= ChipConfig(core=CoreConfig()).geometry_id < 2**32
+    assert 0 <= ChipConfig(cores=(CoreConfig(),)).geometry_id < 2**32
 
 
 @pytest.mark.parametrize("name", ["columns", "rows"])
 def test_mesh_of_more_than_one_core_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"^{name} is 2; it must be 1 to 1; a chip holds one core in this version$"):
-        ChipConfig(core=CoreConfig(), **{name: 2})
+        ChipConfig(cores=(CoreConfig(),), **{name: 2})
 
 
 def test_core_of_another_type_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^core must be a CoreConfig, not 'big'$"):
-        ChipConfig(core="big")  # type: ignore[arg-type]
+        ChipConfig(cores=("big",))  # type: ignore[arg-type]
 
 
 def _change(data: dict[str, Any], what: str) -> Any:
@@ -305,7 +305,7 @@ def _change(data: dict[str, Any], what: str) -> Any:
     ],
 )
 def test_dict_of_another_version_is_refused(what: str, message: str) -> None:
-    data = _change(ChipConfig(core=CoreConfig()).as_dict(), what)
+    data = _change(ChipConfig(cores=(CoreConfig(),)).as_dict(), what)
     with pytest.raises(ConfigError, match=f"^not a chip geometry of this version of spikeloom: {message}"):
         ChipConfig.from_dict(data)
 

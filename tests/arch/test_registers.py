@@ -38,16 +38,16 @@ def test_status_codes_never_change() -> None:
 
 def test_exactly_the_constant_registers_have_a_constant() -> None:
     named = {register.address for register in REGISTERS if register.access is Access.CONSTANT}
-    assert set(constants(ChipConfig(core=CoreConfig()))) == named
+    assert set(constants(ChipConfig(cores=(CoreConfig(),)))) == named
 
 
 def test_ident_spells_loom_least_significant_byte_first() -> None:
     # "L" = 0x4C, "O" = 0x4F, "M" = 0x4D
-    assert constants(ChipConfig(core=CoreConfig()))[Address.IDENT] == 0x4D4F4F4C
+    assert constants(ChipConfig(cores=(CoreConfig(),)))[Address.IDENT] == 0x4D4F4F4C
 
 
 def _check_constants(config: CoreConfig) -> None:
-    chip = ChipConfig(core=config)
+    chip = ChipConfig(cores=(config,))
     words = constants(chip)
     assert all(0 <= word < 2**32 for word in words.values())
     assert words[Address.VERSION] == 0x0002_0000

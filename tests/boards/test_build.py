@@ -54,7 +54,7 @@ def test_generated_verilog_is_the_same_each_time_and_passes_lint(name, tmp_path)
 
 def test_memory_files_hold_the_image(digits, tmp_path):
     build.generate(target("icebreaker"), digits.config, tmp_path, digits)
-    table = regions(digits.config.core)
+    table = regions(digits.config.cores[0])
     loads = [int(line, 16) for line in (tmp_path / "memory" / "load.mem").read_text().split()]
     written = {word >> 32: word & 0xFFFF_FFFF for word in loads}
     for name, words in digits.memories[0].items():

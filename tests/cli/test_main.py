@@ -169,14 +169,14 @@ def test_compile_compares_spike_counts_on_samples(command: Command, files: Path,
     assert result.code == 0
     table = result.out[result.out.index("Spikes on the samples") :]
     assert table.count("%") == 2  # two populations
-    assert Image.load(tmp_path / "net.loom").config.core.weight_bits == 4
+    assert Image.load(tmp_path / "net.loom").config.cores[0].weight_bits == 4
 
 
 def test_compile_takes_weights_narrower_than_those_of_the_geometry(command: Command, tmp_path: Path) -> None:
     assert command("compile", NETWORK, "-o", tmp_path / "net.loom", "--weight-bits", 3).code == 0
     weights = Image.load(tmp_path / "net.loom")
-    assert weights.config.core.weight_bits == 4
-    values = regions(weights.config.core)["weights"].layout.unpack(weights.memories[0]["weights"])["weight"]
+    assert weights.config.cores[0].weight_bits == 4
+    values = regions(weights.config.cores[0])["weights"].layout.unpack(weights.memories[0]["weights"])["weight"]
     assert (values.min(), values.max()) >= (-4, 1)
     assert values.max() <= 3
 
@@ -245,7 +245,7 @@ def test_generate_writes_verilog_report_and_memory_files(command: Command, files
         assert entry["sha256"] == hashlib.sha256((folder / name).read_bytes()).hexdigest()
         assert name in result.out
     # One line per bus write: address and word.
-    table = regions(image.config.core)
+    table = regions(image.config.cores[0])
     writes = [(int(line[:8], 16), int(line[8:], 16)) for line in (folder / "memory" / "load.mem").read_text().split()]
     expected = {
         table[name].address(index, slice_): part

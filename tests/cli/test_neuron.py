@@ -184,7 +184,7 @@ def test_an_image_with_a_model_of_ones_own_runs_with_the_plug_in_only(command: C
     network.projection(source, neurons, 50)
     network.output(neurons)
     core = spikeloom.CoreConfig(axons=16, neurons=16, models=(model_class("tuned_one")(),))  # type: ignore[call-arg]
-    spikeloom.compile(network, config=spikeloom.ChipConfig(core=core)).save(tmp_path / "net.loom")
+    spikeloom.compile(network, config=spikeloom.ChipConfig(cores=(core,))).save(tmp_path / "net.loom")
     spikes = np.zeros((60, 1), np.bool_)
     spikes[[5, 17]] = True
     np.savez(tmp_path / "spikes.npz", spikes=spikes)

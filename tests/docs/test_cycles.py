@@ -14,7 +14,8 @@ from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.izhikevich import Izhikevich
 from spikeloom.arch.layout import IntArray, WordArray
 from spikeloom.arch.lif import Lif
-from spikeloom.arch.memory_map import COUNTER_NAMES, Destination, pack_neurons, regions
+from spikeloom.arch.memory_map import COUNTER_NAMES, pack_neurons, regions
+from spikeloom.arch.packet import Destination
 from spikeloom.arch.registers import Address
 from spikeloom.hdl.core import KIND_CYCLES
 from spikeloom.hdl.fabric import GENERIC, Fabric
@@ -57,7 +58,7 @@ class Circuit:
     def __init__(self, config: CoreConfig, fabric: Fabric) -> None:
         self.config = config
         self.table = regions(config)
-        self.bus = RtlBus(ChipConfig(core=config), fabric)
+        self.bus = RtlBus(ChipConfig(cores=(config,)), fabric)
         self.wait()
         self.write("weights", weight=np.zeros((config.words, config.lanes), np.int64))
 

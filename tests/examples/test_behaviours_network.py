@@ -46,7 +46,7 @@ def test_golden_core_equals_golden_neuron(robust: bool) -> None:
 
 def test_robust_set_is_one_core_with_a_parameter_set_for_each() -> None:
     (case,) = make_cases(True, Izhikevich())
-    core = case.image.config.core
+    core = case.image.config.cores[0]
     assert (core.neurons, core.sets, core.weight_bits, case.spikes.shape) == (20, 20, 16, (400, 212))
     assert case.image.notes["warnings"] == []
 

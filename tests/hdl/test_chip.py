@@ -10,7 +10,8 @@ import pytest
 
 from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.lif import Lif
-from spikeloom.arch.memory_map import COUNTER_NAMES, Destination, RegionId, regions
+from spikeloom.arch.memory_map import COUNTER_NAMES, RegionId, regions
+from spikeloom.arch.packet import Destination
 from spikeloom.arch.registers import MAX_RUN, REGISTERS, Access, Address, Status, constants
 from spikeloom.hdl.chip import OUTPUT_QUEUE_DEPTH, Chip
 from tests.hdl.helpers import POISONED, cycles, get, pause, put, simulate
@@ -37,7 +38,7 @@ class Bench:
     """A chip and its requests."""
 
     def __init__(self, config: CoreConfig, stalls: float = 0.0) -> None:
-        self.config, self.stalls = ChipConfig(core=config), stalls
+        self.config, self.stalls = ChipConfig(cores=(config,)), stalls
         self.dut = Chip(config=self.config, fabric=POISONED)
         self.table = regions(config)
         self.rng = np.random.default_rng(1)
@@ -64,7 +65,7 @@ class Bench:
     async def load(self, ctx: Any, contents: Contents | None = None) -> None:
         """Wait until the chip has cleared itself, and write all memories."""
         await self.wait(ctx)
-        core = self.config.core
+        core = self.config.cores[0]
         for name, words in pack(core, contents or empty_contents(core)).items():
             for index, word in enumerate(words.tolist()):
                 for slice_, part in enumerate(word):
@@ -152,7 +153,7 @@ def test_link_errors_come_from_the_port() -> None:
 
 def test_accesses_that_the_table_does_not_list_are_bad_addresses_and_do_nothing() -> None:
     async def script(bench: Bench, ctx: Any) -> None:
-        await bench.load(ctx, _firing(bench.config.core, {0: [_output(3)]}))
+        await bench.load(ctx, _firing(bench.config.cores[0], {0: [_output(3)]}))
         writable = (Address.CLEAR, Address.RUN, Address.EVENT)
         for register in REGISTERS:
             write = register.address not in writable
@@ -275,7 +276,7 @@ def test_right_behind_a_run_the_chip_says_that_it_is_busy() -> None:
 def test_each_tick_of_a_run_stamps_its_outputs(stalls: float) -> None:
     # Neuron 1 has two outputs, neuron 2 one, in every tick.
     async def script(bench: Bench, ctx: Any) -> None:
-        await bench.load(ctx, _firing(bench.config.core, {1: [_output(3), _output(0)], 2: [_output(2)]}))
+        await bench.load(ctx, _firing(bench.config.cores[0], {1: [_output(3), _output(0)], 2: [_output(2)]}))
         assert await bench.write(ctx, Address.RUN, 5) == OK
         await bench.wait(ctx)
         assert await bench.read(ctx, Address.STATUS) == 2
@@ -298,7 +299,7 @@ def test_each_tick_of_a_run_stamps_its_outputs(stalls: float) -> None:
 def test_only_ticks_with_outputs_show_in_the_queue() -> None:
     # Neuron 0 has no bias; neuron 3 gets 1 per tick and fires above 2: in ticks 2, 5, 8.
     async def script(bench: Bench, ctx: Any) -> None:
-        contents = _firing(bench.config.core, {3: [_output(1)]})
+        contents = _firing(bench.config.cores[0], {3: [_output(1)]})
         contents["firing"]["threshold"][3] = 2
         contents["own"]["bias"][3] = 1
         contents["parameters"]["retention"][3] = 4096
@@ -421,7 +422,7 @@ def test_a_full_queue_holds_the_tick_up_and_loses_nothing() -> None:
 
 def test_clear_empties_queue_state_events_counters_and_tick() -> None:
     async def script(bench: Bench, ctx: Any) -> None:
-        contents = _firing(bench.config.core, {1: [_output(3), (Destination.AXON, 15, 7)]})
+        contents = _firing(bench.config.cores[0], {1: [_output(3), (Destination.AXON, 15, 7)]})
         contents["own"]["bias"][:] = 3
         contents["parameters"]["retention"][:] = 4096
         contents["firing"]["refractory"][1] = 3
@@ -452,7 +453,7 @@ def test_clear_empties_queue_state_events_counters_and_tick() -> None:
 
 def test_an_answer_is_held_until_it_is_taken() -> None:
     async def script(bench: Bench, ctx: Any) -> None:
-        await bench.load(ctx, _firing(bench.config.core, {0: [_output(2), _output(1)]}))
+        await bench.load(ctx, _firing(bench.config.cores[0], {0: [_output(2), _output(1)]}))
         assert await bench.write(ctx, Address.RUN, 1) == OK
         await bench.wait(ctx)
         await put(ctx, bench.dut.request, {"address": Address.OUTPUT, "write": 0, "data": 0})

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from spikeloom.arch.config import CoreConfig
-from spikeloom.arch.memory_map import Destination, route_index_layout, route_layout
+from spikeloom.arch.memory_map import route_index_layout, route_layout
+from spikeloom.arch.packet import Destination
 from spikeloom.hdl.emitter import BLOCK, Emitter
 from spikeloom.hdl.fabric import Fabric
 from tests.hdl.helpers import POISONED, POISONED_ECP5, bus_read, load, pause, simulate

@@ -210,7 +210,7 @@ def test_weights_in_the_spram_model_read_back_as_written() -> None:
         models=(Lif(state_bits=12, refractory_bits=0, bias_bits=0, resets="absolute"),),
     )
     region = regions(config)["weights"]
-    bus = RtlBus(ChipConfig(core=config), ICE40_ULTRAPLUS)
+    bus = RtlBus(ChipConfig(cores=(config,)), ICE40_ULTRAPLUS)
     while int(bus.read(Address.STATUS, 1)[0]) & 1:
         pass
     indices = (0, 1, 8191, 8192, SPRAM_DEPTH - 1)

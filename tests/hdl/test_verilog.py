@@ -20,7 +20,7 @@ CONFIG = CoreConfig(axons=20, neurons=16, lanes=4, pipelines=2, weight_bits=4, l
 
 
 def _generate(fabric: str) -> str:
-    return to_verilog(Top(config=ChipConfig(core=CONFIG), divisor=13, fabric=FABRICS[fabric]), "spikeloom")
+    return to_verilog(Top(config=ChipConfig(cores=(CONFIG,)), divisor=13, fabric=FABRICS[fabric]), "spikeloom")
 
 
 @functools.cache

@@ -31,7 +31,7 @@ class FakeBus(Bus):
     """
 
     def __init__(self, config: ChipConfig) -> None:
-        self.config = config.core
+        self.config = config.cores[0]
         self.registers = {int(address): word for address, word in constants(config).items()}
         self.writes: list[int] = []
         self.stuck_bits: dict[int, int] = {}

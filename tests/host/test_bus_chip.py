@@ -235,7 +235,7 @@ def test_chip_of_a_newer_minor_version_is_accepted() -> None:
 def _stuck_bit(image: LoadableImage) -> FakeBus:
     """A chip whose bit 4 of slice 1 of word 1 of the firing memory reads as 1."""
     bus = FakeBus(image.config)
-    bus.stuck_bits[regions(image.config.core)["firing"].address(1, 1)] = 1 << 4
+    bus.stuck_bits[regions(image.config.cores[0])["firing"].address(1, 1)] = 1 << 4
     return bus
 
 

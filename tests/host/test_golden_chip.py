@@ -57,7 +57,7 @@ def test_blocks_of_samples_change_nothing(monkeypatch: pytest.MonkeyPatch, sampl
     spikes = _random_spikes(7, 10, 2)
     whole = GoldenChip(image)
     expected = whole.run(spikes, record=["first", "second"])
-    monkeypatch.setattr(golden_chip, "BLOCK_BITS", samples_at_once * 16 * image.config.core.axons)
+    monkeypatch.setattr(golden_chip, "BLOCK_BITS", samples_at_once * 16 * image.config.cores[0].axons)
     blocks = GoldenChip(image)
     calls: list[tuple[int, int]] = []
     np.testing.assert_array_equal(
@@ -158,7 +158,7 @@ def test_state_is_that_of_the_core_after_the_last_tick() -> None:
     spikes = _random_spikes(25, 37)
     chip = GoldenChip(image)
     chip.run(spikes)
-    core = Core(image.config.core, image.memories[0])
+    core = Core(image.config.cores[0], image.memories[0])
     for row in spikes:
         core.inject(np.arange(37), row[np.newaxis])
         core.tick()

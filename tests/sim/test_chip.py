@@ -62,7 +62,7 @@ def test_lanes_and_pipelines_change_time_and_never_a_spike():
     spikes = np.random.default_rng(5).random((4, 25, 21)) < 0.3
     outputs, membranes, cycles = {}, {}, {}
     for name, core in VARIANTS.items():
-        image = spikeloom.compile(random_network(3), config=ChipConfig(core=core))
+        image = spikeloom.compile(random_network(3), config=ChipConfig(cores=(core,)))
         with spikeloom.open("rtl", image, fabric=poisoned(ECP5, 64)) as chip:
             outputs[name] = chip.run(spikes)
             cycles[name] = int(chip.counters()["cycles"].sum())
@@ -78,7 +78,7 @@ def test_lanes_and_pipelines_change_time_and_never_a_spike():
 
 
 def test_state_and_recordings_are_the_same_on_every_kind_of_chip():
-    image = spikeloom.compile(random_network(4), config=ChipConfig(core=BASE))
+    image = spikeloom.compile(random_network(4), config=ChipConfig(cores=(BASE,)))
     spikes = np.random.default_rng(6).random((3, 20, 21)) < 0.3
     names = [population.name for population in image.populations]
     with spikeloom.open("golden", image) as golden, spikeloom.open("rtl", image) as rtl:
@@ -94,7 +94,7 @@ def test_state_and_recordings_are_the_same_on_every_kind_of_chip():
 
 
 def test_lockstep_of_a_network_counts_what_it_compared():
-    image = spikeloom.compile(random_network(5), config=ChipConfig(core=BASE))
+    image = spikeloom.compile(random_network(5), config=ChipConfig(cores=(BASE,)))
     spikes = np.random.default_rng(7).random((5, 12, 21)) < 0.3
     result = lockstep(image, spikes, fabric=GENERIC)
     assert result.mismatch is None
@@ -103,7 +103,7 @@ def test_lockstep_of_a_network_counts_what_it_compared():
 
 
 def test_lockstep_finds_a_difference_and_says_where(monkeypatch):
-    image = spikeloom.compile(random_network(5), config=ChipConfig(core=BASE))
+    image = spikeloom.compile(random_network(5), config=ChipConfig(cores=(BASE,)))
     spikes = np.random.default_rng(7).random((2, 12, 21)) < 0.3
     monkeypatch.setattr("spikeloom.golden.lif.RETENTION_FRACTION", 11)
     result = lockstep(image, spikes)
@@ -117,14 +117,14 @@ def test_rtl_refuses_an_image_of_another_geometry():
     from spikeloom.host.bus_chip import BusChip
     from spikeloom.sim.rtl_bus import RtlBus
 
-    image = spikeloom.compile(random_network(5), config=ChipConfig(core=BASE))
-    bus = RtlBus(ChipConfig(core=VARIANTS["eight lanes, four pipelines"]))
+    image = spikeloom.compile(random_network(5), config=ChipConfig(cores=(BASE,)))
+    bus = RtlBus(ChipConfig(cores=(VARIANTS["eight lanes, four pipelines"],)))
     with pytest.raises(ImageError, match="geometry"):
         BusChip(bus, image)
     bus.close()
 
 
 def test_open_names_the_kinds_there_are():
-    image = spikeloom.compile(random_network(5), config=ChipConfig(core=BASE))
+    image = spikeloom.compile(random_network(5), config=ChipConfig(cores=(BASE,)))
     with pytest.raises(ConfigError, match=r"golden.*rtl"):
         spikeloom.open("/dev/ttyUSB1", image)

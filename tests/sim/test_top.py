@@ -15,7 +15,7 @@ from spikeloom.examples.digits.data import NETWORK, unseen_samples
 from spikeloom.host.bus_chip import BusChip
 from spikeloom.sim.top_bus import TopBus
 
-CONFIG = ChipConfig(core=CoreConfig(axons=128, neurons=80, weight_bits=8, lanes=8, weight_words=1024, levels=2))
+CONFIG = ChipConfig(cores=(CoreConfig(axons=128, neurons=80, weight_bits=8, lanes=8, weight_words=1024, levels=2),))
 SAMPLES = 3
 
 
