@@ -1,10 +1,13 @@
+# amaranth: UnusedElaboratable=no
 """A chip link against the frames of ``arch``, cell by cell; and two links on a bad cable in a compiled simulator."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,10 +71,13 @@ class Peer:
         for frame in frames:
             await self.send_cells(ctx, self.frames.encode(frame))
 
-    async def send_cells(self, ctx: Any, cells: list[int], strobes: dict[int, int] | None = None) -> None:
-        """Cells of a frame; ``strobes`` says how often the strobe changes in a cell if not once."""
+    async def send_cells(
+        self, ctx: Any, cells: list[int], strobes: dict[int, int] | None = None, wrong_mark: int | None = None
+    ) -> None:
+        """Cells of a frame; ``strobes`` says how often the strobe changes in a cell if not once, ``wrong_mark`` where the frame pin lies."""
         for number, cell in enumerate(cells):
-            pins = cell | (number in (0, len(cells) - 1)) << self.lanes + 1
+            marked = (number in (0, len(cells) - 1)) != (number == wrong_mark)
+            pins = cell | marked << self.lanes + 1
             ctx.set(self.dut.rx, pins | self.strobe << self.lanes)
             await cycles(ctx, self.cell // 2)
             count = (strobes or {}).get(number, 1)
@@ -195,9 +201,10 @@ def test_an_acknowledgement_during_repetition_skips_what_had_arrived() -> None:
 def test_no_more_words_are_sent_than_there_is_room_for() -> None:
     async def script(peer: Peer, ctx: Any) -> None:
         await peer.send(ctx, replace(IDLE, limit=5))
+        await cycles(ctx, 10)
         for word in range(WINDOW):
             await put(ctx, peer.dut.i, word)
-        await cycles(ctx, 7 * FRAME_CYCLES)
+        await cycles(ctx, 5 * FRAME_CYCLES)
         # As many words fit into the link's own buffer.
         assert not ctx.get(peer.dut.i.ready)
         await peer.send(ctx, replace(IDLE, expected=5, limit=5))
@@ -241,6 +248,11 @@ def test_words_out_of_turn_are_dropped_and_answered() -> None:
     assert run(script, taken=taken).errors == 0
 
 
+def test_the_page_names_all_ports() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "chip_link.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \| (?:in|out)", page, re.MULTILINE) == list(Peer().dut.signature.members)
+
+
 # Damage ---------------------------------------------------------------------------------------------------------------
 
 
@@ -263,22 +275,41 @@ def test_each_wrong_bit_costs_one_frame() -> None:
 
 
 @pytest.mark.parametrize("changes", [0, 2, 3])
-def test_a_lost_or_invented_strobe_costs_one_frame(changes: int) -> None:
-    """A strobe that is missing, or changes again at once, in each cell in turn; the frame behind it must come through."""
+@pytest.mark.parametrize("number", range(FORMAT.cells))
+def test_a_lost_or_invented_strobe_costs_one_frame(changes: int, number: int) -> None:
+    """A strobe that is missing, or changes again at once. The frames before and behind must come through."""
     taken: list[int] = []
 
     async def script(peer: Peer, ctx: Any) -> None:
-        for number in range(FORMAT.cells):
-            sequence = number % 16
-            await peer.send_cells(ctx, FORMAT.encode(Frame(Kind.WORD, sequence, 0, WINDOW, 0xEE)), {number: changes})
-            await peer.send(ctx, Frame(Kind.WORD, sequence, 0, WINDOW, number))
-            await cycles(ctx, 10)
-        assert taken == list(range(FORMAT.cells))
+        await peer.send(ctx, Frame(Kind.WORD, 0, 0, WINDOW, 0x11))
+        await peer.send_cells(ctx, FORMAT.encode(Frame(Kind.WORD, 1, 0, WINDOW, 0x22)), {number: changes})
+        if number == FORMAT.cells - 1 and changes == 0:
+            # The next frame's first cell looks like the missing one, so that frame is lost too.
+            await peer.send(ctx, IDLE)
+        await peer.send(ctx, Frame(Kind.WORD, 1, 0, WINDOW, 0x33))
+        await cycles(ctx, 10)
 
-    # A frame without its first cell is not even seen. A cell that is counted several times at the very end does no harm, but then the
-    # whole frame is taken, and the other is a repetition: not so here, since the frame pin is checked as well.
     peer = run(script, taken=taken)
-    assert FORMAT.cells - 1 <= peer.errors <= FORMAT.cells + 2
+    if changes and number in (0, FORMAT.cells - 1):
+        # A first cell that comes again, and cells behind the last, do no harm.
+        assert taken == [0x11, 0x22]
+    else:
+        assert taken == [0x11, 0x33]
+        # Without its first cell a frame is not even seen, but for its last cell, which looks like the first of another.
+        assert peer.errors == (number > 0)
+
+
+@pytest.mark.parametrize("number", range(FORMAT.cells))
+def test_a_wrong_frame_pin_costs_one_frame(number: int) -> None:
+    taken: list[int] = []
+
+    async def script(peer: Peer, ctx: Any) -> None:
+        await peer.send_cells(ctx, FORMAT.encode(Frame(Kind.WORD, 0, 0, WINDOW, 0x11)), wrong_mark=number)
+        await peer.send(ctx, Frame(Kind.WORD, 0, 0, WINDOW, 0x22))
+        await cycles(ctx, 10)
+        assert taken == [0x22]
+
+    run(script, taken=taken)
 
 
 def test_noise_before_the_first_frame_does_no_harm() -> None:
@@ -327,7 +358,7 @@ def test_what_a_side_says_follows_from_what_it_has_heard(hears: list[Frame], say
     async def script(peer: Peer, ctx: Any) -> None:
         await cycles(ctx, (DEAF_FRAMES + 2) * FRAME_CYCLES)
         await peer.send(ctx, *hears)
-        await cycles(ctx, 2 * FRAME_CYCLES)
+        await cycles(ctx, (KEEP_ALIVE_FRAMES + 3) * FRAME_CYCLES)
         frame = peer.heard[-1]
         # A word that was received waits at ``o``, and no more.
         assert replace(frame, limit=WINDOW) == says
@@ -349,7 +380,8 @@ def test_what_was_under_way_is_dropped_when_the_other_side_begins_anew() -> None
     async def script(peer: Peer, ctx: Any) -> None:
         for word in range(5):
             await put(ctx, peer.dut.i, word)
-        await cycles(ctx, 6 * FRAME_CYCLES)
+        await peer.send(ctx, *(Frame(Kind.WORD, word, 0, WINDOW, word) for word in range(5)))
+        await cycles(ctx, FRAME_CYCLES)
         await peer.send(ctx, HELLO)
         await cycles(ctx, 2 * FRAME_CYCLES)
         assert not ctx.get(peer.dut.up)
@@ -359,6 +391,11 @@ def test_what_was_under_way_is_dropped_when_the_other_side_begins_anew() -> None
         peer.heard.clear()
         await cycles(ctx, 4 * FRAME_CYCLES)
         assert [frame for frame in peer.heard if frame.kind == Kind.WORD] == [Frame(Kind.WORD, 0, 0, WINDOW, 0x77)]
+        # Of the words received only the one that stood at ``o`` is left.
+        await peer.send(ctx, Frame(Kind.WORD, 0, 1, WINDOW, 0x88))
+        assert [await get(ctx, peer.dut.o) for _ in range(2)] == [0, 0x88]
+        await cycles(ctx, 2 * FRAME_CYCLES)
+        assert not ctx.get(peer.dut.o.valid)
 
     assert run(script).repeats == 0
 
@@ -443,7 +480,7 @@ def test_nothing_is_lost_or_doubled_on_a_bad_cable(settings: dict[str, float], s
     with cable(seed, skew=0.2, **settings) as pair:
         for side in (0, 1):
             pair.set(side, speed=speeds[side])
-        send_all(pair, words(seed, 4000), 3e7)
+        send_all(pair, words(seed, 2500), 3e7)
         for side in (0, 1):
             counts = pair.counts(side)
             assert counts.faults > 5
@@ -502,7 +539,7 @@ def test_a_side_may_be_reset_at_any_time() -> None:
     rng = np.random.default_rng(6)
     with cable(6, skew=0.2) as pair:
         send_all(pair, words(6, 50), 50_000)
-        for number in range(150):
+        for number in range(60):
             chance = 1e-3 if number % 3 == 0 else 0.0
             for side in (0, 1):
                 pair.set(
@@ -520,8 +557,7 @@ def test_a_side_may_be_reset_at_any_time() -> None:
             pair.run(float(rng.integers(1, 200)))
             pair.set(side, reset=0)
             was_up = pair.up(1 - side)
-            for _ in range(40):
-                pair.run(2000)
+            pair.run(20_000)
             # By now all has come that still could, and the other side has noticed if it was linked.
             assert pair.up(0)
             assert pair.up(1)

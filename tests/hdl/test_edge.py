@@ -1,8 +1,11 @@
+# amaranth: UnusedElaboratable=no
 """Two edges back to back: packets of all ports both ways, tokens, the gate."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,17 +86,22 @@ async def until(ctx: Any, signal: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "rows", "sides", "count"),
-    [(1, 1, ("west", "east"), 1), (1, 3, ("east", "west"), 3), (2, 1, ("south", "north"), 2), (4, 2, ("north", "south"), 4)],
+    ("columns", "rows", "sides", "count", "stalls"),
+    [
+        (1, 1, ("west", "east"), 1, 0.0),
+        (1, 1, ("west", "east"), 1, 0.8),
+        (1, 3, ("east", "west"), 3, 0.8),
+        (2, 1, ("south", "north"), 2, 0.0),
+        (4, 2, ("north", "south"), 4, 0.8),
+    ],
 )
-@pytest.mark.parametrize("stalls", [0.0, 0.8])
 def test_packets_come_out_at_the_same_port_of_the_other_chip(
     columns: int, rows: int, sides: tuple[str, str], count: int, stalls: float
 ) -> None:
     pair = Pair(columns, rows, sides)
     assert pair.count == count == edge_ports(pair.edges[1].config, sides[1])
     rng = np.random.default_rng([columns, rows])
-    sent = {(side, port): packets(rng, 12) for side in (0, 1) for port in range(count)}
+    sent = {(side, port): packets(rng, 8) for side in (0, 1) for port in range(count)}
     got: dict[tuple[int, int], list[Packet]] = {key: [] for key in sent}
 
     async def opens_gates(ctx: Any) -> None:
@@ -114,6 +122,12 @@ def test_packets_come_out_at_the_same_port_of_the_other_chip(
     sources = [source(pair.i(*key), sent[key], np.random.default_rng([*key, 2]), stalls) for key in sent]
     simulate(pair, opens_gates, waits, *sources, watchers=watchers, limit=4000)
     assert got == {(side, port): sent[1 - side, port] for side, port in sent}
+
+
+def test_the_page_names_all_ports() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "edge.md").read_text()
+    named = {name for row in re.findall(r"^\| (`.*?) \| (?:in|out)", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    assert named == set(Edge(config=chip(1, 1, "west"), side="west").signature.members)
 
 
 def test_ports_take_turns() -> None:
@@ -272,11 +286,11 @@ def test_a_token_waits_for_a_full_link() -> None:
     simulate(pair, token, source(pair.i(0, 0), sent, np.random.default_rng(0)), limit=6000)
 
 
-@pytest.mark.parametrize("chance", [0.0, 0.01])
+@pytest.mark.parametrize("chance", [0.0, 0.02])
 def test_each_packet_arrives_within_its_tick(chance: float) -> None:
     """Both chips do ticks of random length, keep step by tokens only, and mark each packet with its tick."""
     pair = Pair()
-    ticks = 15
+    ticks = 8
     errors = [0, 0]
     got: list[list[tuple[int, int, int, int]]] = [[], []]
     sent: list[list[tuple[int, int, int, int]]] = [[], []]
@@ -330,7 +344,7 @@ def test_each_packet_arrives_within_its_tick(chance: float) -> None:
     for side in (0, 1):
         assert len(sent[side]) > 2 * ticks
         assert got[1 - side] == sent[side]
-        assert (errors[side] > 10) == (chance > 0)
+        assert (errors[side] > 3) == (chance > 0)
 
 
 def test_a_tag_that_names_no_port_is_dropped() -> None:
