@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,12 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeloom.arch.config import DELAY_SLOTS, ChipConfig, CoreConfig
+from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.errors import ImageError, ToolError
 from spikeloom.arch.layout import WordArray
 from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import regions
-from spikeloom.arch.packet import Destination
 from spikeloom.examples.own_neuron.resonate import Resonate
 from spikeloom.golden import native
 from spikeloom.golden.chip import Chip
@@ -24,7 +22,7 @@ from spikeloom.golden.fast import COUNTERS, FastChip
 from spikeloom.golden.fast_tables import direct_weights
 from spikeloom.sim.cases import Events, random_case
 from spikeloom.sim.fuzz import random_geometry
-from tests.helpers import core_configs, empty_contents, lif_models, loadable, pack, relay_config, relay_contents
+from tests.helpers import core_configs, empty_contents, lif_models, pack, relay_config, relay_contents
 
 Memories = Sequence[Mapping[str, WordArray]]
 
@@ -48,8 +46,9 @@ def inject_both(plain: Chip, fast: FastChip, events: Events) -> None:
         here = events.cores == core
         axons, delays = events.axons[here], events.delays[here]
         fast.inject(core, axons, delays)
-        for axon, delay in zip(axons.tolist(), delays.tolist(), strict=True):
-            plain.inject(core, np.array([axon]), np.ones((1, 1), np.bool_), delay)
+        for delay in np.unique(delays).tolist():
+            same = axons[delays == delay]
+            plain.inject(core, same, np.ones((1, len(same)), np.bool_), delay)
 
 
 def run_both(config: ChipConfig, memories: Memories, ticks: Sequence[Events]) -> tuple[Chip, FastChip]:
@@ -87,7 +86,7 @@ def broken_routes(config: ChipConfig, memories: Memories, seed: int) -> list[dic
         routes = layout.unpack(memory["routes"])
         for field in layout.fields:
             anything = rng.integers(field.low, field.high, core.routes, endpoint=True)
-            routes[field.name] = np.where(rng.random(core.routes) < 0.3, anything, routes[field.name])
+            routes[field.name] = np.where(rng.random(core.routes) < 0.6, anything, routes[field.name])
         result.append({**memory, "routes": layout.pack(routes)})
     return result
 
@@ -107,18 +106,20 @@ def test_random_meshes_are_equal_after_every_tick(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_packets_to_nowhere_are_counted_alike(seed: int) -> None:
     config = random_mesh(100 + seed)
-    case = random_case(config, seed, ticks=12)
-    run_both(config, broken_routes(config, case.image.memories, seed), case.ticks)
+    case = random_case(config, seed, ticks=20)
+    _, fast = run_both(config, broken_routes(config, case.image.memories, seed), case.ticks)
+    assert fast.dropped.any()
+    assert fast.misrouted > 0 or len(config.cores) == 1
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(core_configs(), st.integers(0, 1 << 30))
 def test_any_core_is_equal_after_every_tick(config: CoreConfig, seed: int) -> None:
     case = random_case(one_core(config), seed, ticks=20)
     run_both(one_core(config), case.image.memories, case.ticks)
 
 
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(lif_models(), st.integers(0, 1 << 30))
 def test_every_option_of_lif_is_equal(model: Lif, seed: int) -> None:
     config = one_core(CoreConfig(axons=20, neurons=70, weight_bits=8, lanes=8, models=(model,), levels=3))
@@ -282,13 +283,14 @@ def test_a_model_of_ones_own_runs_beside_lif() -> None:
     assert all(core.spikes[0] > 0 for core in plain.cores)
 
 
-def test_results_do_not_depend_on_lanes_and_pipelines() -> None:
-    narrow = full_core(weight_bits=4, neurons=48)
-    case = random_case(one_core(narrow), 8, ticks=10)
-    weights = regions(narrow)["weights"].layout.unpack(case.image.memories[0]["weights"])["weight"]
-    assert weights.shape == (240, 8)
-    assert weights.min() < 0 < weights.max()
-    np.testing.assert_array_equal(direct_weights(narrow, case.image.memories[0]["weights"]), weights)
+@pytest.mark.parametrize("bits", [2, 4, 8, 16])
+@pytest.mark.parametrize("lanes", [1, 2, 16, 64])
+def test_direct_weights_are_read_as_the_layout_says(bits: int, lanes: int) -> None:
+    config = full_core(weight_bits=bits, lanes=lanes)
+    layout = regions(config)["weights"].layout
+    weights = np.random.default_rng(bits).integers(-(1 << (bits - 1)), 1 << (bits - 1), (config.words, lanes))
+    words = layout.pack({"weight": weights[:, 0] if lanes == 1 else weights})
+    np.testing.assert_array_equal(direct_weights(config, words), weights)
 
 
 # Refusals ----------------------------------------------------------------------------------------------------------------
@@ -313,7 +315,9 @@ def test_without_a_compiler_the_message_says_what_to_do(tmp_path: Any, monkeypat
     monkeypatch.setenv("SPIKELOOM_CACHE", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
-    with pytest.raises(ToolError, match=r"needs a C\+\+ compiler, and none of g\+\+, clang\+\+, c\+\+ is on the PATH.*plain golden"):
+    with pytest.raises(
+        ToolError, match=r"needs a C\+\+ compiler, and none of g\+\+, clang\+\+, c\+\+ is on the PATH.*plain golden"
+    ):
         native.compile_library(source)
 
 

@@ -1,0 +1,277 @@
+"""The fast engine: a chip as ``spikeloom.golden.chip`` defines it, event by event in compiled code. Described in ``docs/fast.md``."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spikeloom.arch.config import DELAY_SLOTS, MAX_NEURONS, ChipConfig
+from spikeloom.arch.layout import IntArray, WordArray
+from spikeloom.golden.fast_tables import BLOCK, CORE, ROW, FastTables, Group, NativeTables, event_codes, native_model
+from spikeloom.golden.native import library
+from spikeloom.golden.neuron import step_of
+from spikeloom.golden.random import key_of_tick, mix
+
+BoolArray = npt.NDArray[np.bool_]
+
+SOURCE = Path(__file__).with_name("fast.cpp")
+#: Counters of each core that the engine keeps.
+COUNTERS = ("events", "row_words", "spikes", "merged", "dropped")
+
+
+@dataclass(frozen=True, slots=True)
+class FastTick:
+    """What a tick brought; compare ``spikeloom.golden.chip.ChipTick``.
+
+    Parameters
+    ----------
+    spikes : list of bool array ``[neurons]``
+        Which neurons of each core fired.
+    outputs : int64 array ``[K]``
+        Numbers of the outputs that carried a spike: of core 0 first, and of a core in the order of its neurons and their lists.
+    """
+
+    spikes: list[BoolArray]
+    outputs: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class FastRun:
+    """What many ticks brought.
+
+    Parameters
+    ----------
+    output_ticks, outputs : int64 arrays ``[K]``
+        Tick and number of each output spike, in order.
+    spike_ticks, spike_cores, spike_neurons : int64 arrays ``[S]``
+        Tick, core and neuron of each spike, in this order; empty unless they were asked for.
+    """
+
+    output_ticks: IntArray
+    outputs: IntArray
+    spike_ticks: IntArray
+    spike_cores: IntArray
+    spike_neurons: IntArray
+
+
+class FastChip:
+    """Runs one sample from the initial state; the same bits as ``spikeloom.golden.chip.Chip``.
+
+    Parameters
+    ----------
+    config : ChipConfig
+        Geometry. That several chips share the mesh makes no difference.
+    memories : sequence of dict of uint32 array ``[depth, slices]``
+        Per core, the packed contents of the regions that an image holds.
+
+    Attributes
+    ----------
+    ticks : int
+        Ticks completed.
+    events, row_words, spikes, merged, dropped : int64 arrays ``[cores]``
+        Counters, as in ``spikeloom.arch.memory_map.COUNTER_NAMES``.
+
+    Raises
+    ------
+    ToolError
+        If there is no C++ compiler, or it fails; ``spikeloom.golden.chip.Chip`` needs none.
+    ImageError
+        If a row or a destination list leaves its memory.
+    """
+
+    def __init__(self, config: ChipConfig, memories: Sequence[Mapping[str, WordArray]]) -> None:
+        self.config = config
+        self._native = _declared(library(SOURCE))
+        self._tables = FastTables(config, memories)
+        self._axons = np.array([core.axons for core in config.cores])
+        self._core_of_block = np.repeat(np.arange(len(config.cores)), self._tables.core["columns"] // BLOCK)
+        cores = len(config.cores)
+        self._counters = {name: np.zeros(cores, np.int64) for name in COUNTERS}
+        self.events, self.row_words, self.spikes, self.merged, self.dropped = self._counters.values()
+        self._misrouted = np.zeros(1, np.int64)
+        self._tables.arrays |= {**self._counters, "misrouted": self._misrouted}
+        self._groups = [_NumpyGroup(group, config, self._tables) for group in self._tables.groups]
+        self._engine = ctypes.c_void_p(self._native.fast_new(ctypes.byref(self._tables.pointers())))
+        weakref.finalize(self, self._native.fast_free, self._engine)
+        self.ticks = 0
+
+    @property
+    def misrouted(self) -> int:
+        """Packets that left the mesh, or that were for the host but came to a core without one: counted and dropped."""
+        return int(self._misrouted[0])
+
+    def clear(self) -> None:
+        """Initial state: everything 0, nothing pending, next tick 0."""
+        for array in (*self._counters.values(), self._misrouted, self._tables.arrays["pending"], *self._tables.states.values()):
+            array.fill(0)
+        for group in self._groups:
+            group.clear()
+        self.ticks = 0
+
+    def inject(self, core: int, axons: IntArray, delay: int | IntArray = 1) -> None:
+        """Events from outside for one core, due ``delay`` ticks after the last completed tick.
+
+        Parameters
+        ----------
+        core : int
+        axons : int64 array ``[K]``
+            Events for an axon that does not exist, or with delay 0, are counted as dropped.
+        delay : int or int64 array ``[K]``
+            0 to 15; 1 is the next tick.
+        """
+        delays = np.broadcast_to(np.asarray(delay, np.int64), axons.shape)
+        codes = self._codes(np.full(axons.shape, core), axons, delays)
+        self._native.fast_deposit(self._engine, self.ticks - 1, len(codes), codes.ctypes.data)
+
+    def tick(self) -> FastTick:
+        """Run one tick."""
+        run = self.run(1, spikes=True)
+        bounds = np.searchsorted(run.spike_cores, np.arange(len(self.config.cores) + 1))
+        fired = []
+        for core, begin, end in zip(self.config.cores, bounds[:-1], bounds[1:], strict=True):
+            fired.append(np.zeros(core.neurons, np.bool_))
+            fired[-1][run.spike_neurons[begin:end]] = True
+        return FastTick(fired, run.outputs)
+
+    def run(self, ticks: int, inputs: tuple[IntArray, IntArray, IntArray] | None = None, *, spikes: bool = False) -> FastRun:
+        """Run many ticks.
+
+        Parameters
+        ----------
+        ticks : int
+        inputs : tuple of three int64 arrays ``[K]`` or None
+            Tick, core and axon of each event from outside; ticks count from that of the first tick of this call, 0, and may come in any
+            order. An event for an axon that does not exist is counted as dropped.
+        spikes : bool
+            Whether the spikes of all neurons are wanted.
+        """
+        when, core, axon = inputs if inputs is not None else (np.zeros(0, np.int64),) * 3
+        order = np.argsort(when, kind="stable")
+        starts = np.searchsorted(when[order], np.arange(ticks + 1)).astype(np.int64)
+        codes = self._codes(core[order], axon[order], np.ones(len(order), np.int64))
+        native = self._native
+        if not self._groups:
+            native.fast_run(self._engine, self.ticks, ticks, starts.ctypes.data, codes.ctypes.data, spikes)
+            self.ticks += ticks
+        else:
+            for begin, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+                native.fast_deposit(self._engine, self.ticks - 1, end - begin, codes[begin:end].ctypes.data)
+                native.fast_update(self._engine, self.ticks)
+                others = np.concatenate([group.step(self.ticks) for group in self._groups]).astype(np.uint32)
+                others.sort()
+                native.fast_emit(self._engine, self.ticks, len(others), others.ctypes.data, spikes)
+                self.ticks += 1
+        return self._results()
+
+    def state(self, core: int) -> dict[str, IntArray]:
+        """State fields of all models of a core, int64 arrays ``[neurons]``; zero where a neuron's model has no such field."""
+        config = self.config.cores[core]
+        first = int(self._tables.first_neuron[core])
+        neurons = slice(first, first + config.neurons)
+        mine = self._tables.arrays["mine"][neurons] != 0
+        native = native_model(config)
+        result = {}
+        for name in sorted({field.name for model in config.models for field in model.state_fields()}):
+            values = np.zeros(config.neurons, np.int64)
+            if native >= 0 and name in [field.name for field in config.models[native].state_fields()]:
+                values[mine] = self._tables.states[name][neurons][mine]
+            for group in self._groups:
+                if name in group.state:
+                    here = group.core == core
+                    values[group.index[here]] = group.state[name][0, here]
+            result[name] = values
+        return result
+
+    def pending(self, core: int) -> BoolArray:
+        """Pending events of a core, ``[DELAY_SLOTS, axons]``; row s is due at the next tick t with ``t % DELAY_SLOTS == s``."""
+        first = int(self._tables.first_axon[core]) // BLOCK
+        axons = self.config.cores[core].axons
+        words = self._tables.arrays["pending"][:, first : first + -(-axons // BLOCK)]
+        bits = np.unpackbits(np.ascontiguousarray(words, "<u8").view(np.uint8), axis=1, count=axons, bitorder="little")
+        return bits.astype(np.bool_)
+
+    def _codes(self, core: IntArray, axon: IntArray, delay: IntArray) -> npt.NDArray[np.uint32]:
+        return event_codes(self._tables.first_axon, self._axons, core, axon, delay).astype(np.uint32)
+
+    def _results(self) -> FastRun:
+        """Outputs and spikes since the last call."""
+        counts, pointers = (ctypes.c_int64 * 4)(), (ctypes.c_void_p * 4)()
+        self._native.fast_results(self._engine, counts, pointers)
+        arrays = []
+        for count, address, dtype in zip(counts, pointers, (np.int64, np.uint32, np.int64, np.uint32), strict=True):
+            values = np.zeros(count, dtype)
+            # An empty vector may have no address.
+            if address is not None:
+                ctypes.memmove(values.ctypes.data, address, values.nbytes)
+            arrays.append(values)
+        self._native.fast_clear_results(self._engine)
+        output_ticks, outputs, spike_counts, neurons = arrays
+        spike_ticks = np.repeat(np.arange(self.ticks - len(spike_counts), self.ticks), spike_counts)
+        cores = self._core_of_block[neurons // BLOCK]
+        return FastRun(output_ticks, outputs.astype(np.int64), spike_ticks, cores, neurons - self._tables.first_neuron[cores])
+
+
+class _NumpyGroup:
+    """Neurons without native code: the plain step of their model, for all cores at once."""
+
+    def __init__(self, group: Group, config: ChipConfig, tables: FastTables) -> None:
+        self.model, self.neurons, self.core, self.index = group.model, group.neurons, group.core, group.index
+        self.parameters = group.parameters
+        self.sums = tables.arrays["sums"]
+        self.seeds = tables.core["seed"].astype(np.int64)[group.core]
+        # Neurons that take part in each of the first ticks, the last entry also in all later ones.
+        taking = [np.flatnonzero(group.index < tables.core["updated"][group.core, tick]) for tick in range(DELAY_SLOTS)]
+        self.taking = taking
+        self.settled = {name: values[taking[-1]] for name, values in group.parameters.items()}
+        self.clear()
+
+    def clear(self) -> None:
+        """Initial state."""
+        self.state = {field.name: np.zeros((1, len(self.neurons)), np.int64) for field in self.model.state_fields()}
+
+    def step(self, tick: int) -> IntArray:
+        """Update the neurons; the global numbers of those that fired."""
+        number = min(tick, DELAY_SLOTS - 1)
+        taking = self.taking[number]
+        settled = number == DELAY_SLOTS - 1
+        parameters = self.settled if settled else {name: values[taking] for name, values in self.parameters.items()}
+        random: IntArray = np.zeros(len(taking), np.int64)
+        if self.model.random:
+            keys = (self.seeds[taking] + key_of_tick(0, tick)) & 0xFFFFFFFF
+            random = mix(keys ^ self.index[taking])
+        sums = self.sums[self.neurons[taking]].astype(np.int64)[np.newaxis]
+        before = {name: values[:, taking] for name, values in self.state.items()}
+        state, fired = step_of(self.model)(self.model, parameters, before, sums, random)
+        for name, values in state.items():
+            self.state[name][:, taking] = values
+        spikes: IntArray = self.neurons[taking[fired[0]]]
+        return spikes
+
+
+def _declared(native: ctypes.CDLL) -> Any:
+    """The library with the types of its functions; refuses one whose structures are not the numpy types."""
+    pointer, number, flag = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+    native.fast_new.restype = pointer
+    arguments: tuple[tuple[Any, list[Any]], ...] = (
+        (native.fast_new, [pointer]),
+        (native.fast_free, [pointer]),
+        (native.fast_deposit, [pointer, number, number, pointer]),
+        (native.fast_update, [pointer, number]),
+        (native.fast_emit, [pointer, number, number, pointer, flag]),
+        (native.fast_run, [pointer, number, number, pointer, pointer, flag]),
+        (native.fast_results, [pointer, pointer, pointer]),
+        (native.fast_clear_results, [pointer]),
+    )
+    for function, types in arguments:
+        function.argtypes = types
+    sizes = (ctypes.c_int64 * 5)()
+    native.fast_sizes(sizes)
+    assert list(sizes) == [ctypes.sizeof(NativeTables), CORE.itemsize, ROW.itemsize, BLOCK, MAX_NEURONS]
+    return native
