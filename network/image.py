@@ -15,6 +15,7 @@ import io
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,16 @@ import numpy as np
 from spikeloom.arch.config import ChipConfig
 from spikeloom.arch.errors import ImageError
 from spikeloom.arch.image import LoadableImage, PopulationMap, PortMap
+from spikeloom.arch.layout import WordArray
 
 MAGIC = b"SPKLOOM\0"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 VERSION_BYTES = 2
 DIGEST_BYTES = 32
 HEADER_BYTES = len(MAGIC) + VERSION_BYTES + DIGEST_BYTES
 #: No image comes near this size; it keeps a wrong file from being read into memory.
 MAX_BYTES = 1 << 28
-_MAPS = ("input_index", "input_axon", "input_offset", "output_shift")
+_MAPS = ("input_index", "input_core", "input_axon", "input_offset", "output_shift")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,10 +105,10 @@ class Image(LoadableImage):
         for name, values in maps.items():
             if values.dtype != np.int64 or values.ndim != 1:
                 raise ImageError(f"the map {name} is a {values.ndim}-dimensional array of {values.dtype}")
-        memory = {name.removeprefix("core0."): words for name, words in arrays.items()}
+        config = ChipConfig.from_dict(meta["config"])
         return cls(
-            config=ChipConfig.from_dict(meta["config"]),
-            memories=(memory,),
+            config=config,
+            memories=_memories(arrays, len(config.cores)),
             inputs=tuple(PortMap(**port) for port in meta["inputs"]),
             outputs=tuple(PortMap(**port) for port in meta["outputs"]),
             populations=tuple(PopulationMap(**population) for population in meta["populations"]),
@@ -114,6 +116,18 @@ class Image(LoadableImage):
             notes=meta["notes"],
             **maps,
         )
+
+
+def _memories(arrays: Mapping[str, WordArray], cores: int) -> tuple[dict[str, WordArray], ...]:
+    """Memories of each core, from arrays whose names begin with ``core`` and its number."""
+    memories: tuple[dict[str, WordArray], ...] = tuple({} for _ in range(cores))
+    for name, words in arrays.items():
+        core, _, region = name.partition(".")
+        number = core.removeprefix("core")
+        if not (number.isdecimal() and core == f"core{int(number)}" and int(number) < cores):
+            raise ImageError(f"the array {name} belongs to none of the {cores} cores")
+        memories[int(number)][region] = words
+    return memories
 
 
 def write_whole(path: Path, data: bytes) -> None:

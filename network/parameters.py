@@ -11,8 +11,7 @@ from spikeloom.arch.config import AXON_TYPES, CoreConfig
 from spikeloom.arch.errors import CapacityError
 from spikeloom.arch.layout import IntArray, WordArray, ceil_div
 from spikeloom.arch.memory_map import pack_neurons, regions
-from spikeloom.network.description import Population
-from spikeloom.network.quantise import QuantisedNetwork
+from spikeloom.network.plan import CorePlan, Piece
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -101,31 +100,42 @@ def assign_types(core: CoreConfig, rows: list[TypedRow]) -> tuple[IntArray, IntA
     return of_axon, weights
 
 
-def neuron_parameters(
-    quantised: QuantisedNetwork, core: CoreConfig, order: list[Population], first: dict[str, int]
-) -> NeuronParameters:
-    """Parameters of all neurons; unused ones follow the model of the population before them, and never fire."""
-    size = max(core.neurons, *(first[p.label] + p.size for p in order))
-    size = ceil_div(size, max(core.group, core.pipelines)) * max(core.group, core.pipelines)
+def typed_rows(plan: CorePlan) -> list[TypedRow]:
+    """The rows of a core whose axons are numbered."""
+    rows = []
+    for bundle in plan.bundles:
+        for axon, (source, row) in enumerate(
+            zip(bundle.used.tolist(), bundle.weights(plan.config.lanes), strict=True), bundle.axon
+        ):
+            reached = np.flatnonzero(row)
+            first = bundle.start * plan.config.lanes
+            rows.append(TypedRow(f"{bundle.source.label}[{source}]", axon, first + reached, row[reached]))
+    return rows
+
+
+def neuron_parameters(core: CoreConfig, pieces: list[Piece]) -> NeuronParameters:
+    """Parameters of all neurons of a core; unused ones follow the model of the piece before them, and never fire."""
+    step = max(core.group, core.pipelines)
+    size = ceil_div(max([core.neurons, *(piece.first + piece.size for piece in pieces)]), step) * step
     model_of = np.zeros(size, np.int64)
     used = np.zeros(size, np.bool_)
     values = [
         {name: np.full(size, field.high if name in _UNREACHED else 0) for name, field in model.parameter_names().items()}
         for model in core.models
     ]
-    for population in order:
-        q = quantised.neurons[population.label]
-        begin = first[population.label]
-        # A population fills its last group with copies of its last neuron's parameters; they must agree within a group anyway.
-        end = ceil_div(begin + population.size, core.group) * core.group
-        number = core.models.index(q.model)
-        model_of[begin:] = number
-        used[begin : begin + population.size] = True
+    for number, piece in enumerate(pieces):
+        q = piece.demand.neurons
+        begin, end = piece.first, piece.first + piece.size
+        # A piece fills its last group with copies of its last neuron's parameters; they must agree within a group anyway.
+        filled = ceil_div(end, core.group) * core.group
+        model = core.models.index(q.model)
+        model_of[begin if number else 0 :] = model
+        used[begin:end] = True
         own = {field.name for field in q.model.own_fields()}
         for name, array in q.parameters.items():
-            values[number][name][begin : begin + population.size] = array
+            values[model][name][begin:end] = array[piece.offset : piece.offset + piece.size]
             if name not in own:
-                values[number][name][begin + population.size : end] = array[-1]
+                values[model][name][end:filled] = values[model][name][end - 1]
     set_of, sets = np.arange(size) // core.group, 0
     if core.sets is not None:
         set_of, sets = _number_sets(core, model_of, used, values)
@@ -156,9 +166,9 @@ def _number_sets(core: CoreConfig, model_of: IntArray, used: BoolArray, values: 
             set_of[rest] = free
             free += 1
         elif len(rest):
-            # Populations begin at neuron 0, so there is one before.
+            # The first row of a core may be left empty: that follows the first neuron behind it.
             members = np.flatnonzero(used)
-            set_of[rest] = set_of[members[np.searchsorted(members, rest) - 1]]
+            set_of[rest] = set_of[members[np.maximum(np.searchsorted(members, rest) - 1, 0)]]
     return set_of, sets
 
 

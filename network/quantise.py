@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from spikeloom.arch.config import TYPE_WEIGHT_BITS, CoreConfig
-from spikeloom.arch.errors import CapacityError, ConfigError, NetworkError
+from spikeloom.arch.config import TYPE_WEIGHT_BITS, ChipConfig, CoreConfig
+from spikeloom.arch.errors import CapacityError, ConfigError, NetworkError, SpikeloomError
 from spikeloom.arch.layout import IntArray
 from spikeloom.arch.lif import RETENTION_FRACTION, Lif, Reset
 from spikeloom.arch.neuron import NeuronModel
@@ -16,6 +17,11 @@ from spikeloom.network.description import FloatArray, ModelNeurons, Network, Neu
 
 Scale = Literal["neuron", "layer"]
 MIN_WEIGHT_BITS, MAX_WEIGHT_BITS = 2, 16
+
+
+def weight_width(core: CoreConfig) -> int:
+    """Bits of the widest weight that a core holds."""
+    return TYPE_WEIGHT_BITS if core.typed else core.weight_bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +36,21 @@ class QuantisedNeurons:
         Every parameter field of the model.
     unit : float array ``[size]``
         Real value of one unit of the weight.
+    width : int
+        Bits that a core must have for their weights.
+    bits : int
+        Bits to which their weights are quantised, ``width`` or fewer.
     """
 
     model: NeuronModel
     parameters: dict[str, IntArray]
     unit: FloatArray
+    width: int
+    bits: int
+
+    def suits(self, core: CoreConfig) -> bool:
+        """Whether a core has the model, and room for the weights."""
+        return self.model in core.models and weight_width(core) >= self.width
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +89,6 @@ class QuantisedNetwork:
     ----------
     network : Network
         Where it comes from.
-    config : CoreConfig
-        Widths.
     neurons : dict of QuantisedNeurons
         By population label.
     weights : list of int64 array ``[pre.size, post.size]``
@@ -83,14 +97,15 @@ class QuantisedNetwork:
     """
 
     network: Network
-    config: CoreConfig
     neurons: dict[str, QuantisedNeurons]
     weights: list[IntArray]
     reports: list[LayerReport]
 
 
-def quantise(network: Network, config: CoreConfig, *, weight_bits: int | None = None, scale: Scale = "neuron") -> QuantisedNetwork:
-    """Quantise a network for a core.
+def quantise(
+    network: Network, config: CoreConfig | ChipConfig, *, weight_bits: int | None = None, scale: Scale = "neuron"
+) -> QuantisedNetwork:
+    """Quantise a network for a core, or for a chip whatever cores its neurons then come to.
 
     Every neuron's weights are multiples of one unit: its largest incoming weight over ``2**(weight_bits - 1) - 1`` ("neuron"), or the next
     power of two for all neurons of a population ("layer"). Potentials are multiples of ``unit / 2**fraction_bits``. If threshold,
@@ -100,90 +115,126 @@ def quantise(network: Network, config: CoreConfig, *, weight_bits: int | None = 
     ----------
     network : Network
         What to quantise.
-    config : CoreConfig
-        Widths.
+    config : CoreConfig or ChipConfig
+        Models and widths. Where cores differ, a population is quantised for those that hold its model, and to the narrowest of them.
     weight_bits : int
-        Bits to use, 2 to those of the core; all by default.
+        Bits to use, 2 to those of the widest core; by default all of the narrowest core that holds the population's model. Cores with
+        fewer are not used.
     scale : "neuron" or "layer"
-        A core whose neurons share parameter sets (``group`` above 1) needs "layer".
+        A core whose neurons share parameter sets (``group`` above 1, or ``sets``) needs "layer".
 
     Raises
     ------
     ConfigError
         If ``weight_bits`` or ``scale`` is out of range.
     CapacityError
-        If the network needs a feature that the core was generated without.
+        If the network needs a feature that the cores were generated without.
     """
-    widest = TYPE_WEIGHT_BITS if config.typed else config.weight_bits
-    bits = widest if weight_bits is None else weight_bits
-    if not MIN_WEIGHT_BITS <= bits <= widest:
-        raise ConfigError(f"weight_bits is {bits}; it must be {MIN_WEIGHT_BITS} to the core's {widest}")
+    cores = (config,) if isinstance(config, CoreConfig) else config.cores
+    widest = max(weight_width(core) for core in cores)
+    if weight_bits is not None and not MIN_WEIGHT_BITS <= weight_bits <= widest:
+        whose = "core's" if len({weight_width(core) for core in cores}) == 1 else "widest core's"
+        raise ConfigError(f"weight_bits is {weight_bits}; it must be {MIN_WEIGHT_BITS} to the {whose} {widest}")
     if scale not in ("neuron", "layer"):
         raise ConfigError(f"scale is {scale!r}; it must be 'neuron' or 'layer'")
-    if (config.group > 1 or config.sets is not None) and scale == "neuron":
-        scale = "layer"
     neurons: dict[str, QuantisedNeurons] = {}
     weights: dict[int, IntArray] = {}
     reports = []
-    limit = (1 << (bits - 1)) - 1
     for population in network.populations:
         if population.neurons is None:
             continue
         incoming = [i for i, projection in enumerate(network.projections) if projection.post is population]
         matrices = [network.projections[i].weights for i in incoming]
-        coarser, retention_error, threshold, cut = 1.0, 0.0, 0, 0
-        if isinstance(population.neurons, ModelNeurons):
-            quantised = _model_neurons(population, population.neurons, config)
-        else:
-            model = _model(population, "lif", config)
-            assert isinstance(model, Lif)
-            unit, coarser = _unit(population.neurons, matrices, model, limit, scale)
-            quantised, cut = _neurons(population, population.neurons, unit, model)
-            retention_error = _retention_error(population.neurons, quantised)
+        q, coarser, cut = _quantised(population, matrices, cores, weight_bits, scale)
+        retention_error, threshold = 0.0, 0
+        if isinstance(population.neurons, Neurons):
+            retention_error = _retention_error(population.neurons, q)
             finite = np.isfinite(population.neurons.threshold)
-            threshold = int(quantised.parameters["threshold"][finite].max()) if finite.any() else 0
-        neurons[population.label] = quantised
-        unit = quantised.unit
-        integers = [np.clip(np.rint(m / unit), -limit, limit).astype(np.int64) for m in matrices]
-        saturated = sum(int((np.abs(np.rint(m / unit)) > limit).sum()) for m in matrices)
+            threshold = int(q.parameters["threshold"][finite].max()) if finite.any() else 0
+        neurons[population.label] = q
+        limit = (1 << (q.bits - 1)) - 1
+        rounded = [np.rint(m / q.unit) for m in matrices]
+        integers = [np.clip(r, -limit, limit).astype(np.int64) for r in rounded]
+        saturated = sum(int((np.abs(r) > limit).sum()) for r in rounded)
         weights.update(zip(incoming, integers, strict=True))
-        stacked = np.concatenate([m.reshape(-1) for m in matrices]) if matrices else np.zeros(1)
-        kept = np.concatenate([(q * unit).reshape(-1) for q in integers]) if integers else np.zeros(1)
-        power = float(np.sqrt(np.mean(stacked**2)))
+        power = sum(float(np.vdot(m, m)) for m in matrices)
+        changes = (i * q.unit - m for i, m in zip(integers, matrices, strict=True))
+        lost = sum(float(np.vdot(change, change)) for change in changes)
         reports.append(
             LayerReport(
                 population=population.label,
-                weight_error=float(np.sqrt(np.mean((stacked - kept) ** 2))) / power if power else 0.0,
+                weight_error=math.sqrt(lost / power) if power else 0.0,
                 saturated=saturated + cut,
                 retention_error=retention_error,
                 largest_threshold=threshold,
                 coarser=coarser,
             )
         )
-    return QuantisedNetwork(network, config, neurons, [weights[i] for i in range(len(network.projections))], reports)
+    return QuantisedNetwork(network, neurons, [weights[i] for i in range(len(network.projections))], reports)
 
 
-def _model(population: Population, name: str, config: CoreConfig) -> NeuronModel:
-    """The core's model of that name."""
-    model = config.model(name)
-    if model is None:
-        has = ", ".join(model.NAME for model in config.models)
+def _quantised(
+    population: Population, matrices: list[FloatArray], cores: tuple[CoreConfig, ...], weight_bits: int | None, scale: Scale
+) -> tuple[QuantisedNeurons, float, int]:
+    """Integers of a population, the factor by which its unit had to grow, and how many values were cut.
+
+    Cores may hold the model with different widths. The first variant that can represent the neurons counts, the one of most neurons
+    first. So it depends on the cores of the chip only, and not on which of them the neurons come to.
+    """
+    neurons = population.neurons
+    assert neurons is not None
+    refusals: list[SpikeloomError] = []
+    for model, members in _variants(population, "lif" if isinstance(neurons, Neurons) else neurons.cell.model_name, cores):
+        widths = [width for width in map(weight_width, members) if width >= (weight_bits or 0)]
+        if not widths:
+            refusals.append(
+                CapacityError(
+                    f"population {population.label!r}: no core with {model.NAME} neurons has weights of {weight_bits} bits, the widest "
+                    f"{max(map(weight_width, members))}; choose fewer weight_bits"
+                )
+            )
+            continue
+        width = min(widths)
+        bits = weight_bits or width
+        sharing = any(core.group > 1 or core.sets is not None for core in members if weight_width(core) >= width)
+        try:
+            if isinstance(neurons, ModelNeurons):
+                parameters, unit = _model_integers(population, neurons, model)
+                return QuantisedNeurons(model, parameters, unit, width, bits), 1.0, 0
+            assert isinstance(model, Lif)
+            unit, coarser = _unit(neurons, matrices, model, (1 << (bits - 1)) - 1, "layer" if sharing else scale)
+            parameters, cut = _lif_integers(population, neurons, unit, model)
+            return QuantisedNeurons(model, parameters, unit, width, bits), coarser, cut
+        except (CapacityError, NetworkError, ConfigError) as error:
+            refusals.append(error)
+    raise refusals[0]
+
+
+def _variants(population: Population, name: str, cores: tuple[CoreConfig, ...]) -> list[tuple[NeuronModel, list[CoreConfig]]]:
+    """The models of that name, with the cores that hold them; that of most neurons first."""
+    variants: dict[NeuronModel, list[CoreConfig]] = {}
+    for core in cores:
+        model = core.model(name)
+        if model is not None:
+            variants.setdefault(model, []).append(core)
+    if not variants:
+        has = ", ".join(dict.fromkeys(model.NAME for core in cores for model in core.models))
+        was = "core was" if len(cores) == 1 else "cores were"
         raise CapacityError(
-            f"population {population.label!r} has {name} neurons; the core was generated with {has} only: "
+            f"population {population.label!r} has {name} neurons; the {was} generated with {has} only: "
             f"add the model {name} to its models, or choose another geometry"
         )
-    return model
+    return sorted(variants.items(), key=lambda item: (-sum(core.neurons for core in item[1]), repr(item[0])))
 
 
-def _model_neurons(population: Population, neurons: ModelNeurons, config: CoreConfig) -> QuantisedNeurons:
-    model = _model(population, neurons.cell.model_name, config)
+def _model_integers(population: Population, neurons: ModelNeurons, model: NeuronModel) -> tuple[dict[str, IntArray], FloatArray]:
+    """Integers of a population of model cells, and the unit of its weights."""
     try:
         parameters = neurons.cell.integers(model, neurons.size, neurons.dt)
         model.check(parameters)
-        unit = np.broadcast_to(np.asarray(neurons.cell.unit(model, neurons.dt), np.float64), neurons.size)
+        return parameters, np.broadcast_to(np.asarray(neurons.cell.unit(model, neurons.dt), np.float64), neurons.size)
     except (NetworkError, ConfigError) as error:
         raise type(error)(f"population {population.label!r}: {error}") from None
-    return QuantisedNeurons(model, parameters, unit)
 
 
 def _retention_error(neurons: Neurons, quantised: QuantisedNeurons) -> float:
@@ -220,8 +271,8 @@ def _unit(neurons: Neurons, matrices: list[FloatArray], model: Lif, limit: int, 
     return unit * factor, float(factor.max())
 
 
-def _neurons(population: Population, neurons: Neurons, unit: FloatArray, model: Lif) -> tuple[QuantisedNeurons, int]:
-    """Integers of a population, and how many values were cut."""
+def _lif_integers(population: Population, neurons: Neurons, unit: FloatArray, model: Lif) -> tuple[dict[str, IntArray], int]:
+    """Integers of a population in per-step form, and how many values were cut."""
     name, size = population.label, population.size
     steps = (1 << model.fraction_bits) / unit
     top = (1 << (model.state_bits - 1)) - 1
@@ -278,7 +329,7 @@ def _neurons(population: Population, neurons: Neurons, unit: FloatArray, model: 
         fitting = np.clip(values, low, field.high)
         cut += int((fitting != values).sum())
         result[field.name] = fitting.astype(np.int64)
-    return QuantisedNeurons(model, result, unit), cut
+    return result, cut
 
 
 def _floor(values: FloatArray) -> FloatArray:

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikeloom.arch.config import CoreConfig
+from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.errors import ImageError
-from spikeloom.arch.image import LoadableImage
+from spikeloom.arch.image import LoadableImage, PopulationMap
 from spikeloom.host.golden_chip import GoldenChip
 from spikeloom.network.image import FORMAT_VERSION, HEADER_BYTES, MAGIC, Image
 from spikeloom.sim.cases import random_case
@@ -66,11 +66,12 @@ def _sealed(body: bytes, version: int = FORMAT_VERSION) -> bytes:
 def _assert_equal(loaded: Image, saved: Image) -> None:
     for name in ("config", "inputs", "outputs", "populations", "board", "notes"):
         assert getattr(loaded, name) == getattr(saved, name), name
-    for name in ("input_index", "input_axon", "input_offset", "output_shift"):
+    for name in ("input_index", "input_core", "input_axon", "input_offset", "output_shift"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(saved, name), err_msg=name)
-    assert list(loaded.memories[0]) == list(saved.memories[0])
-    for name, words in saved.memories[0].items():
-        np.testing.assert_array_equal(loaded.memories[0][name], words, err_msg=name)
+    for number, (found, memory) in enumerate(zip(loaded.memories, saved.memories, strict=True)):
+        assert list(found) == list(memory), number
+        for name, words in memory.items():
+            np.testing.assert_array_equal(found[name], words, err_msg=f"core {number}, {name}")
 
 
 def test_loaded_image_equals_the_saved_one(tmp_path: Path) -> None:
@@ -82,13 +83,24 @@ def test_loaded_image_equals_the_saved_one(tmp_path: Path) -> None:
 @given(core_configs(max_axons=20, max_neurons=20), st.integers(0, 2**32 - 1))
 def test_any_image_survives_the_file(tmp_path_factory: pytest.TempPathFactory, config: CoreConfig, seed: int) -> None:
     path = tmp_path_factory.getbasetemp() / "any.loom"
-    image = _image(random_case(config, seed, ticks=1).image)
+    image = _image(random_case(ChipConfig(cores=(config,)), seed, ticks=1).image)
     image.save(path)
     _assert_equal(Image.load(path), image)
 
 
+def test_an_image_of_many_cores_survives_the_file(tmp_path: Path) -> None:
+    """More than ten cores, of two kinds: the names of the arrays do not sort like the cores."""
+    kinds = CoreConfig(axons=9, neurons=8, lanes=4, weight_bits=4), CoreConfig(axons=17, neurons=4, lanes=2, weight_bits=1)
+    config = ChipConfig(cores=tuple(kinds[number % 5 == 0] for number in range(12)), columns=4, rows=3, chips_across=2)
+    pieces = (PopulationMap("cells", 11, 0, 4, 2, 0), PopulationMap("cells", 0, 1, 2, 2, 4))
+    image = _image(random_case(config, 5, ticks=1).image, populations=pieces)
+    assert len({memory["weights"].tobytes() for memory in image.memories}) == 12
+    image.save(tmp_path / "many.loom")
+    _assert_equal(Image.load(tmp_path / "many.loom"), image)
+
+
 def test_loaded_image_runs_like_the_saved_one(tmp_path: Path) -> None:
-    image = _image(random_case(CoreConfig(axons=37, neurons=26, weight_bits=4, lanes=4), 6).image)
+    image = _image(random_case(ChipConfig(cores=(CoreConfig(axons=37, neurons=26, weight_bits=4, lanes=4),)), 6).image)
     image.save(tmp_path / "a.loom")
     spikes = np.random.default_rng(1).random((20, 37)) < 0.3
     expected = GoldenChip(image).run(spikes)
@@ -100,7 +112,7 @@ def test_same_image_gives_the_same_memories_and_header(tmp_path: Path) -> None:
     for name in ("a.loom", "b.loom"):
         _image(relay_image()).save(tmp_path / name)
     a, b = ((tmp_path / name).read_bytes() for name in ("a.loom", "b.loom"))
-    assert a[:10] == b[:10] == b"SPKLOOM\0\x02\x00"
+    assert a[:10] == b[:10] == b"SPKLOOM\0\x03\x00"
 
 
 # Damage --------------------------------------------------------------------------------------------------------------------
@@ -136,7 +148,7 @@ def test_file_with_something_behind_it_is_damaged(tmp_path: Path, good: bytes) -
     assert _refusal(path) == " is damaged: its checksum is wrong; compile the network again"
 
 
-@pytest.mark.parametrize("version", [0, 1, 3, 65535])
+@pytest.mark.parametrize("version", [0, 1, 2, 4, 65535])
 def test_other_format_version_is_named(tmp_path: Path, good: bytes, version: int) -> None:
     path = tmp_path / "version.loom"
     path.write_bytes(_sealed(good[HEADER_BYTES:], version))
@@ -291,9 +303,9 @@ def _edited_meta(good: bytes, old: bytes, new: bytes) -> dict[str, Any]:
     ("old", "new", "message"),
     [
         (
-            b'"axons": 3',
-            b'"axons": 4',
-            r": core 0, rows: uint32 array of shape \[3, 1\]; the geometry needs uint32 of shape \[4, 1\]$",
+            b'"levels": 2',
+            b'"levels": 3',
+            r": core 0, control: uint32 array of shape \[2, 1\]; the geometry needs uint32 of shape \[3, 1\]$",
         ),
         (
             b'"axons": 3',
@@ -304,14 +316,23 @@ def _edited_meta(good: bytes, old: bytes, new: bytes) -> dict[str, Any]:
         (
             b'"columns": 1',
             b'"columns": 2',
-            " is not an image .*: columns is 2; it must be 1 to 1; a chip holds one core in this version$",
+            " is not an image .*: cores holds 1; 2 columns and 1 rows need 2, row by row$",
         ),
         (
-            b'"name": "second", "size": 1',
-            b'"name": "second", "size": 9',
-            ": population 'second' lies outside the 2 neurons of the core$",
+            b'"name": "second", "offset": 0, "size": 1',
+            b'"name": "second", "offset": 0, "size": 9',
+            ": population 'second' lies outside the 2 neurons of core 0$",
         ),
-        (b'"name": "second", "size": 1', b'"name": "second", "size": "x"', " is not an image of this version of spikeloom: "),
+        (
+            b'"name": "second", "offset": 0, "size": 1',
+            b'"name": "second", "offset": 0, "size": "x"',
+            " is not an image of this version of spikeloom: ",
+        ),
+        (
+            b'"name": "second", "offset": 0',
+            b'"name": "second", "offset": 1',
+            ": population 'second': a piece begins at neuron 1 with level 1; it must begin at 0 with level 1$",
+        ),
         (b'"name": "second", ', b"", " is not an image of this version of spikeloom: .*'name'$"),
         (b'"name": "in", "size": 2', b'"name": "in", "size": 3', None),
         (b'"name": "out", "size": 1', b'"name": "out", "size": 2', ": 1 output shifts for 2 outputs$"),
@@ -331,12 +352,17 @@ def test_image_of_another_geometry_or_map_is_refused(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"input_axon": np.array([0, 7])}, ": the image names input axon 7; it must be 0 to 2"),
+        ({"input_axon": np.array([0, 7])}, ": the image names input axon 7 of core 0; it must be 0 to 2"),
         ({"input_axon": np.array([0.0, 1.0])}, ": the map input_axon is a 1-dimensional array of float64"),
         ({"input_axon": np.array([[0, 1]])}, ": the map input_axon is a 2-dimensional array of int64"),
         ({"output_shift": np.array(3)}, ": the map output_shift is a 0-dimensional array of int64"),
         ({"core0.rows": np.zeros((3, 1), np.int64)}, ": core 0, rows: int64 array of shape [3, 1]; the geometry needs uint32"),
-        ({"core1.rows": np.zeros((3, 1), np.uint32)}, ": core 0: the image holds ['control', 'core1.rows', 'firing', "),
+        ({"core1.rows": np.zeros((3, 1), np.uint32)}, ": the array core1.rows belongs to none of the 1 cores"),
+        ({"core00.rows": np.zeros((3, 1), np.uint32)}, ": the array core00.rows belongs to none of the 1 cores"),
+        ({"core-1.rows": np.zeros((3, 1), np.uint32)}, ": the array core-1.rows belongs to none of the 1 cores"),
+        ({"extra": np.zeros(3, np.uint32)}, ": the array extra belongs to none of the 1 cores"),
+        ({"core0.": np.zeros(3, np.uint32)}, ": core 0: the image holds ['', 'control', 'firing', "),
+        ({"input_core": np.array([0, 1])}, ": the image names input core 1; it must be 0 to 0"),
         ({"core0.parameters": np.full((2, 1), 0x1FFF, np.uint32)}, ": core 0, lif neurons: retention 8191 is above 4096 (1.0)"),
     ],
 )
@@ -346,7 +372,7 @@ def test_wrong_array_is_refused(tmp_path: Path, good: bytes, change: dict[str, A
     assert _refusal(path).startswith(message)
 
 
-@pytest.mark.parametrize("member", ["meta", "input_index", "output_shift", "core0.weights"])
+@pytest.mark.parametrize("member", ["meta", "input_index", "input_core", "output_shift", "core0.weights"])
 def test_missing_array_is_named(tmp_path: Path, good: bytes, member: str) -> None:
     arrays = _arrays(good)
     del arrays[member]

@@ -30,7 +30,7 @@ MODELS = (Lif(current_bits=24, adaptation_bits=20), Izhikevich(bias_bits=16), Ad
 
 def chip(**changes: Any) -> ChipConfig:
     arguments: dict[str, Any] = {"axons": 256, "neurons": 256, "lanes": 8, "pipelines": 2, "models": MODELS, "destinations": 512}
-    return ChipConfig(core=CoreConfig(**(arguments | changes)))
+    return ChipConfig(cores=(CoreConfig(**(arguments | changes)),))
 
 
 def by_hand(network: Network, spikes: BoolArray, core: CoreConfig) -> dict[str, BoolArray]:
@@ -105,7 +105,7 @@ def test_a_core_of_three_models_computes_the_golden_steps(seed: int, geometry: d
     labels = [population.label for population in network.populations if not population.is_input]
     device = spikeloom.open("golden", spikeloom.compile(network, config=config))
     outputs = device.run(spikes, record=labels)
-    trains = by_hand(network, spikes, config.core)
+    trains = by_hand(network, spikes, config.cores[0])
     for label in labels:
         assert np.array_equal(device.recorded[label].spikes, trains[label]), label
     assert np.array_equal(outputs, np.concatenate([trains[population.label] for population in network.outputs], axis=2))
@@ -116,7 +116,7 @@ def test_the_mixed_networks_fire() -> None:
     rates: dict[str, list[float]] = {}
     for seed in range(12):
         network = mixed(seed)
-        for label, train in by_hand(network, random_spikes(seed, network, samples=2, ticks=60), chip().core).items():
+        for label, train in by_hand(network, random_spikes(seed, network, samples=2, ticks=60), chip().cores[0]).items():
             rates.setdefault(label, []).append(float(train.mean()))
     for label in ("lif", "izhikevich", "adex", "quadratic"):
         assert sum(0.01 < rate < 0.99 for rate in rates[label]) >= 6, (label, rates[label])
@@ -133,7 +133,7 @@ def test_neurons_that_no_population_uses_never_fire(order: tuple[int, ...], sets
     device = spikeloom.open("golden", image)
     labels = [population.name for population in image.populations]
     device.run(spikes, record=labels)
-    trains = by_hand(network, spikes, config.core)
+    trains = by_hand(network, spikes, config.cores[0])
     total = sum(trains[label].sum() for label in labels)
     recorded = sum(device.recorded[label].spikes.sum() for label in labels)
     assert recorded == total > 0
@@ -247,7 +247,7 @@ def test_neurons_of_several_populations_share_equal_sets() -> None:
     spikes = random_spikes(0, network)
     found = spikeloom.open("golden", image).run(spikes)
     assert found.any()
-    assert np.array_equal(found, by_hand(network, spikes, image.config.core)["layer2"])
+    assert np.array_equal(found, by_hand(network, spikes, image.config.cores[0])["layer2"])
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -256,7 +256,7 @@ def test_sets_do_not_change_the_result(seed: int) -> None:
     spikes = random_spikes(seed, network)
     config = chip(models=(Lif(),), sets=8)
     found = spikeloom.open("golden", spikeloom.compile(network, config=config)).run(spikes)
-    trains = evaluate(network, spikes, quantise(network, config.core))
+    trains = evaluate(network, spikes, quantise(network, config.cores[0]))
     assert np.array_equal(found, np.concatenate([trains[population.label] for population in network.outputs], axis=2))
 
 
@@ -278,7 +278,7 @@ def test_a_fixed_cell_is_the_integers_that_it_says() -> None:
     spikes = np.ones((1, 12, 2), np.bool_)
     found = spikeloom.open("golden", image).run(spikes)[0]
     assert [np.flatnonzero(train).tolist() for train in found.T] == [[2, 5, 8, 11], [3, 7, 11], [3, 7, 11]]
-    assert quantise(network, image.config.core).neurons["cells"].unit.tolist() == [1.0] * 3
+    assert quantise(network, image.config.cores[0]).neurons["cells"].unit.tolist() == [1.0] * 3
 
 
 @pytest.mark.parametrize(
@@ -354,7 +354,7 @@ def test_one_bit_per_synapse_computes_the_evaluation(seed: int, kinds: int) -> N
     config = chip(models=(Lif(),), weight_bits=1)
     spikes = random_spikes(seed, network)
     image = spikeloom.compile(network, config=config)
-    trains = evaluate(network, spikes, quantise(network, config.core))
+    trains = evaluate(network, spikes, quantise(network, config.cores[0]))
     assert np.array_equal(spikeloom.open("golden", image).run(spikes), trains["layer1"])
 
 
@@ -374,8 +374,8 @@ def test_weights_that_no_type_holds_are_refused() -> None:
 def test_a_type_has_a_weight_of_nine_bits(bits: int, fits: bool) -> None:
     config = chip(models=(Lif(),), weight_bits=1)
     if fits:
-        found = quantise(typed(0, 2), config.core, weight_bits=bits)
+        found = quantise(typed(0, 2), config.cores[0], weight_bits=bits)
         assert max(int(np.abs(weights).max()) for weights in found.weights) <= (1 << (bits - 1)) - 1
     else:
         with pytest.raises(ConfigError, match=re.escape(f"weight_bits is {bits}; it must be 2 to the core's 9")):
-            quantise(typed(0, 2), config.core, weight_bits=bits)
+            quantise(typed(0, 2), config.cores[0], weight_bits=bits)

@@ -466,7 +466,7 @@ def outcome(path: Path) -> str:
     """Reads and compiles: "good", or the error; anything but an error of ours is a failure of the test."""
     try:
         network = spikeloom.read_nir(path)
-        spikeloom.compile(network, config=ChipConfig(core=CoreConfig(axons=32, neurons=16, lanes=4)))
+        spikeloom.compile(network, config=ChipConfig(cores=(CoreConfig(axons=32, neurons=16, lanes=4),)))
     except SpikeloomError as error:
         return str(error)
     return "good"

@@ -369,7 +369,7 @@ def test_a_constant_input_rises_with_the_current() -> None:
     assert 50 < sum(expected) < 180
     assert evaluate(network, spikes)["1"][0, :, 0].tolist() == expected
     core = CoreConfig(axons=8, neurons=8, weight_bits=16, models=(Lif(current_bits=28, state_bits=28),))
-    found = spikeloom.open("golden", spikeloom.compile(network, config=ChipConfig(core=core))).run(spikes)
+    found = spikeloom.open("golden", spikeloom.compile(network, config=ChipConfig(cores=(core,)))).run(spikes)
     assert found[0, :, 0].tolist() == expected
 
 
@@ -426,7 +426,7 @@ def test_a_current_of_a_file_follows_its_equations_on_the_chip(bits: int, least:
     spikes = rng.random((4, 1000, 20)) < 0.2
     model = Lif(state_bits=28, current_bits=28, fraction_bits={8: 6, 16: 2}[bits])
     core = CoreConfig(axons=64, neurons=64, weight_bits=bits, models=(model,))
-    device = spikeloom.open("golden", spikeloom.compile(network, config=ChipConfig(core=core)))
+    device = spikeloom.open("golden", spikeloom.compile(network, config=ChipConfig(cores=(core,))))
     device.run(spikes, record=["1", "3"])
     real = evaluate(network, spikes)
     integer = evaluate(network, spikes, quantise(network, core))
