@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from enum import StrEnum
@@ -20,7 +21,7 @@ from spikeloom.cli.neuron import PluginOption, check_neuron, load_plugins
 from spikeloom.cli.tables import build_tables, image_tables, report_warnings
 from spikeloom.host.spikes import check_spikes
 from spikeloom.network.description import Network
-from spikeloom.network.image import Image
+from spikeloom.network.image import Image, write_whole
 from spikeloom.network.spike_file import read_spikes, write_spikes
 
 app = typer.Typer(
@@ -229,6 +230,37 @@ def _chip_config(board: str, weight_bits: int | None, image: Image | None) -> Ch
     if image.board and image.board != board:
         raise ConfigError(f"the image was made for {image.board}, not for {board}; use --board {image.board}, or compile it again")
     return image.config
+
+
+@app.command()
+def traffic(
+    image_file: Annotated[Path, typer.Argument(metavar="NET.loom", help="Image of a network.")],
+    input_file: Annotated[
+        Path, typer.Option("--input", "-i", metavar="S.npz", help="Input spikes: .npz with 'spikes', or NIR data.")
+    ],
+    picture: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="T.png", help="Picture to write: the mesh with its cores and links.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="T.json", help="File to write the totals to.")] = None,
+    limit: SamplesOption = None,
+) -> None:
+    """Run an image on the golden model, and report what went where: spikes of each core, packets on each link of the mesh."""
+    from spikeloom.cli.traffic import draw_traffic, traffic_tables
+    from spikeloom.host.traffic import traffic as run_traffic
+
+    if picture is not None and picture.suffix.lower() != ".png":
+        raise ConfigError(f"--output is {picture}; the picture is a PNG file, so its name must end in .png")
+    image = Image.load(image_file)
+    spikes = _spikes(input_file, image, limit)
+    with progress_bar("running on golden") as progress:
+        result = run_traffic(image, spikes, progress=progress)
+    traffic_tables(result)
+    if picture is not None:
+        draw_traffic(result, picture)
+        say(f"{picture}: picture of the mesh")
+    if json_file is not None:
+        write_whole(json_file, (json.dumps(result.as_dict(), indent=2) + "\n").encode())
+        say(f"{json_file}: totals")
 
 
 @app.command()

@@ -12,8 +12,9 @@ import numpy.typing as npt
 import pytest
 
 from spikeloom.arch.config import SIDES, ChipConfig, CoreConfig
-from spikeloom.arch.errors import InputError
+from spikeloom.arch.errors import InputError, ToolError
 from spikeloom.arch.lif import Lif
+from spikeloom.golden.chip import Chip
 from spikeloom.host import traffic as traffic_module
 from spikeloom.host.traffic import Meter, Traffic, links_of, traffic
 from spikeloom.network.image import Image
@@ -133,10 +134,8 @@ def test_a_link_joins_two_neighbours_in_each_direction(columns: int, rows: int, 
     )
 
 
-def run(image: Image, spikes: BoolArray, every: list[CoreArrays], result: Traffic) -> Walk:
+def follow(image: Image, spikes: BoolArray, every: list[CoreArrays], result: Traffic) -> Walk:
     """Compare a whole run with packets that walk, tick by tick; the neurons that fire are those of the golden chip."""
-    from spikeloom.golden.chip import Chip
-
     config, total, row = image.config, Walk(image.config), 0
     for sample in spikes:
         chip = Chip(config, image.memories)
@@ -175,7 +174,7 @@ def test_a_run_of_several_samples_is_counted_tick_by_tick(columns: int, rows: in
     result = traffic(image, spikes, progress=lambda *counts: done.append(counts))
     assert (result.samples, result.ticks, image.drain) == (2, 28, 2)
     assert done == [(n + 1, 28) for n in range(28)]
-    total = run(image, spikes, every, result)
+    total = follow(image, spikes, every, result)
     packets, hops = sum(total.sent.values()), sum(total.packets.values())
     assert packets >= 20
     assert result.average_hops == hops / packets
@@ -183,6 +182,20 @@ def test_a_run_of_several_samples_is_counted_tick_by_tick(columns: int, rows: in
     assert (total.crossings > 0) == bool(chips)
     assert result.sent.sum() == result.received.sum() + result.outputs.sum()
     assert result.peak.tolist() == result.packets.max(axis=0).tolist()
+
+
+def test_without_a_compiler_the_plain_golden_model_gives_the_same_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise ToolError("no compiler")
+
+    image, _ = random_network(4, 3, seed=2)
+    spikes = np.random.default_rng(2).random((2, 15, 6)) < 0.5
+    fast = traffic(image, spikes)
+    monkeypatch.setattr(traffic_module, "FastChip", type("None", (), {"__init__": refuse}))
+    plain = traffic(image, spikes)
+    assert fast.spikes.sum() > 100
+    for name in ("spikes", "sent", "received", "outputs", "events", "packets"):
+        assert (getattr(fast, name) == getattr(plain, name)).all(), name
 
 
 def test_plain_data_hold_the_totals() -> None:
