@@ -103,8 +103,10 @@ class CoreConfig:
         Whether the bus can read the memories. Without it a core is smaller, and nobody can look into it.
     counters : bool
         Whether the core counts ticks, cycles, events, synaptic operations, spikes, merged and dropped events.
-    reach_x, reach_y : int
-        Columns and rows to the farthest destination in a mesh, 0 to 63; a :class:`ChipConfig` raises them to its own size.
+    reach_x : int
+        Columns to the farthest destination in a mesh, 0 to 63; a :class:`ChipConfig` raises it to its own size.
+    reach_y : int
+        Rows to it, likewise.
     targets : int or None
         Axons or outputs that a destination can name; ``None``: as many as the core has axons or neurons. A :class:`ChipConfig` raises it
         to what its cores need.
@@ -188,9 +190,11 @@ class CoreConfig:
         check_int("accumulator_bits", self.accumulator_bits, min(widest + 1, safe), safe)
         object.__setattr__(self, "destinations", self.neurons if self.destinations is None else self.destinations)
         check_int("destinations", self.destinations, 1, 2**15)
-        least = max(self.axons, self.neurons)
-        object.__setattr__(self, "targets", least if self.targets is None else self.targets)
-        check_int("targets", self.targets, least, MAX_OUTPUTS)
+        if self.targets is not None:
+            least = max(self.axons, self.neurons)
+            check_int("targets", self.targets, least, MAX_OUTPUTS)
+            # One way to say it, so that equal cores have equal fields.
+            object.__setattr__(self, "targets", None if self.targets == least else self.targets)
 
     # Derived sizes -----------------------------------------------------------------------------------------------
 
@@ -264,8 +268,12 @@ class CoreConfig:
     @property
     def target_bits(self) -> int:
         """Bits of a destination's target: an axon or an output number."""
-        assert self.targets is not None
-        return bits_for(self.targets)
+        return bits_for(self.target_count)
+
+    @property
+    def target_count(self) -> int:
+        """Axons or outputs that a destination can name (``targets``, resolved)."""
+        return max(self.axons, self.neurons) if self.targets is None else self.targets
 
     def as_dict(self) -> dict[str, Any]:
         """All parameters, resolved, in declaration order, as plain data; the inverse of :meth:`from_dict`."""
@@ -362,17 +370,17 @@ class ChipConfig:
         reach_x = max(self.columns - 1, *(core.reach_x for core in cores))
         reach_y = max(self.rows - 1, *(core.reach_y for core in cores))
         outputs = min(sum(core.neurons for core in cores), MAX_OUTPUTS)
-        targets = max(outputs, *(core.targets or 0 for core in cores))
+        targets = max(outputs, *(core.target_count for core in cores))
         if self.links and not (reach_x or reach_y):
             raise ConfigError("the chip has links, but its cores have no reach beyond it; give them a reach_x or reach_y")
         payload = self.payload or any(core.payload for core in cores)
         object.__setattr__(self, "payload", payload)
-        settings: dict[str, Any] = {"reach_x": reach_x, "reach_y": reach_y, "targets": targets, "payload": payload}
+        settings: dict[str, Any] = {"reach_x": reach_x, "reach_y": reach_y, "target_count": targets, "payload": payload}
         # Equal cores stay one object.
         resolved = {id(core): core for core in cores}
         for key, core in resolved.items():
             if any(getattr(core, name) != value for name, value in settings.items()):
-                resolved[key] = dataclasses.replace(core, **settings)
+                resolved[key] = dataclasses.replace(core, reach_x=reach_x, reach_y=reach_y, targets=targets, payload=payload)
         object.__setattr__(self, "cores", tuple(resolved[id(core)] for core in cores))
 
     @property

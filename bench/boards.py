@@ -22,7 +22,7 @@ def main() -> None:
     for name, geometry in BOARDS.items():
         with tempfile.TemporaryDirectory(prefix="spikeloom_") as folder:
             report = build(target(name), geometry.chip(), Path(folder), stage=lambda text, name=name: log(f"{name}: {text}"))
-        core = geometry.chip().core
+        core = geometry.chip().cores[0]
         del report["versions"]
         boards[name] = {
             **report,

@@ -52,32 +52,39 @@ AIM = {"ecp5": 100, "ice40-up": 48}
 EVENTS = (0, 1, 26, 77, 256)
 
 
-def full_image(config: CoreConfig) -> LoadableImage:
+def full_memory(core: CoreConfig) -> dict[str, Any]:
     """Every axon reaches every neuron; no neuron ever fires."""
-    core = dataclasses.replace(config, counters=True)
     rng = np.random.default_rng(1)
     high = (1 << (core.weight_bits - 1)) - 1
     axons, neurons = np.arange(core.axons), np.zeros(core.neurons, np.int64)
     weights = rng.integers(-high, high, (core.words, core.lanes), endpoint=True)
+    table = regions(core)
     contents: dict[str, dict[str, Any]] = {
         "weights": {"weight": weights[:, 0] if core.lanes == 1 else weights},
         "rows": {"base": axons * core.neuron_words, "start": 0 * axons, "last": 0 * axons + core.neuron_words - 1},
         "route_index": {"first": neurons, "count": neurons},
-        "routes": {name: np.zeros(core.routes, np.int64) for name in ("kind", "delay", "target")},
+        "routes": {field.name: np.zeros(core.routes, np.int64) for field in table["routes"].layout.fields},
         "control": {"last": np.full(core.levels, core.neurons - 1)},
     }
-    table = regions(core)
     for name in ("parameters", "firing", "own"):
         if name in table:
             contents[name] = {field.name: np.zeros(table[name].depth, np.int64) for field in table[name].layout.fields}
     threshold = core.models[0].parameter_names()["threshold"]
     contents["firing"]["threshold"] = np.full(core.parameter_sets, threshold.high)
+    return {name: table[name].layout.pack(values) for name, values in contents.items()}
+
+
+def full_image(config: CoreConfig) -> LoadableImage:
+    """The one core of a chip with :func:`full_memory`."""
+    core = dataclasses.replace(config, counters=True)
+    axons = np.arange(core.axons)
     return LoadableImage(
         config=ChipConfig(cores=(core,)),
-        memories=({name: table[name].layout.pack(values) for name, values in contents.items()},),
+        memories=(full_memory(core),),
         inputs=(PortMap("axons", 0, core.axons),),
         outputs=(),
         input_index=axons,
+        input_core=0 * axons,
         input_axon=axons,
         input_offset=0 * axons,
         output_shift=np.zeros(0, np.int64),

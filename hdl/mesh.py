@@ -15,10 +15,7 @@ from spikeloom.arch.memory_map import SPACE_SHIFT
 from spikeloom.arch.packet import Destination, hops, packet_layout
 from spikeloom.arch.registers import EVENT_AXON_BITS, EVENT_CORE_BITS
 from spikeloom.hdl.core import BusResponse, Core
-try:
-    from spikeloom.hdl.edge import Edge
-except ImportError:
-    pass
+from spikeloom.hdl.edge import Edge
 from spikeloom.hdl.fabric import GENERIC, Fabric
 from spikeloom.hdl.layouts import struct_of
 from spikeloom.hdl.router import Router
@@ -120,7 +117,7 @@ class Mesh(wiring.Component):
         m = Module()
         config = self.config
         cores = [Core(config=core, fabric=self.fabric) for core in config.cores]
-        edges = {side: Edge(config=config, side=side) for side in config.links}
+        edges = {side: Edge(config=config, side=side, fabric=self.fabric) for side in config.links}
         routers = [self._router(number) for number in range(len(cores))]
         for number, (core, router) in enumerate(zip(cores, routers, strict=True)):
             m.submodules[f"core{number}"] = core

@@ -274,6 +274,8 @@ class Update(wiring.Component):
         banks = 1 if chosen else max(1, config.pipelines // config.group) if per_set else config.pipelines
         copies = []
         bus = getattr(self, f"{name}_bus")
+        # Few sets fit LUT RAM well, and leave a block RAM to others.
+        style = "distributed" if per_set and self._depth(name) <= 2 * self.fabric.lut_ram_depth else "block"
         for i in range(config.pipelines if chosen else 1):
             ram = BankedRam(
                 width=self.layouts[name].bits,
@@ -282,7 +284,7 @@ class Update(wiring.Component):
                 writable=name == "state",
                 readback=config.readback and i == 0,
                 fabric=self.fabric,
-                style="block",
+                style=style,
             )
             m.submodules[f"{name}_ram{i or ''}"] = ram
             if i == 0:

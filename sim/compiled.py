@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import platformdirs
@@ -24,8 +25,8 @@ def cache_folder() -> Path:
     return Path(os.environ.get("SPIKELOOM_CACHE") or platformdirs.user_cache_dir("spikeloom"))
 
 
-def compile_model(verilog: str, top: str, *, is_top: bool, wires: int = 0) -> Path:
-    """Compile a design, or find it compiled.
+def compile_model(verilog: str, top: str, *, is_top: bool, wires: int = 0, optimise: str = "-O2") -> Path:
+    """Compile a chip, several chips or a top level for the driver in ``harness.cpp``, or find it compiled.
 
     Parameters
     ----------
@@ -37,6 +38,8 @@ def compile_model(verilog: str, top: str, *, is_top: bool, wires: int = 0) -> Pa
         Whether the module is a top level with a serial port (else a chip).
     wires : int
         Wires between chips, if the module holds several.
+    optimise : str
+        Option of the C++ compiler. ``-O0`` compiles several times faster, and runs several times slower.
 
     Returns
     -------
@@ -49,41 +52,88 @@ def compile_model(verilog: str, top: str, *, is_top: bool, wires: int = 0) -> Pa
         If a tool is missing or fails.
     """
     models = "".join(path.read_text() for path in sorted(MODELS.glob("*.v")))
-    parts = (verilog, models, HARNESS.read_text(), str(verilator_root()), top, str(is_top), str(wires))
-    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
-    target = cache_folder() / "models" / f"{key}.so"
-    if target.exists():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    environment = simulation_environment()
-    with tempfile.TemporaryDirectory(prefix="spikeloom_") as name:
-        work = Path(name)
-        (work / "dut.v").write_text(verilog + models)
-        include = verilator_root() / "include"
+    defines = ["-DDUT_TOP"] if is_top else [f"-DDUT_TILES={wires}"] if wires else []
+    return compile_library(verilog + models, top, HARNESS, defines=defines, optimise=optimise)
+
+
+def compile_library(verilog: str, top: str, harness: Path, *, defines: Sequence[str] = (), optimise: str = "-O2") -> Path:
+    """A design and its driver as a shared library, made or found in the cache.
+
+    Verilator's own runtime is compiled only once: for most designs that takes longest.
+
+    Parameters
+    ----------
+    verilog : str
+        Text of the design.
+    top : str
+        Top module.
+    harness : Path
+        C++ source of the driver, which includes ``Vdut.h``.
+    defines : list of str
+        Options for the driver's compilation.
+    optimise : str
+        Option for what runs each cycle.
+
+    Raises
+    ------
+    ToolError
+        If a tool is missing or fails.
+    """
+    include = verilator_root() / "include"
+    flags = ["-std=c++17", "-fPIC", "-DVM_TRACE=0", "-DVM_COVERAGE=0", f"-I{include}", f"-I{include}/vltstd"]
+
+    def runtime(folder: Path) -> Path:
+        (folder / "runtime.cpp").write_text("".join(f'#include "{name}.cpp"\n' for name in ("verilated", "verilated_threads")))
+        _run(["g++", *flags, "-O2", "-c", "runtime.cpp", "-o", "runtime.o"], folder)
+        return folder / "runtime.o"
+
+    def library(folder: Path) -> Path:
+        (folder / "dut.v").write_text(verilog)
         _run(
             ["verilator", "--cc", "dut.v", "--top-module", top, "--prefix", "Vdut", "--Mdir", "obj", "-O3", "-Wno-fatal", "-Wno-lint",
-             "--x-initial", "unique", "-CFLAGS", "-fPIC -O2"],
-            work, environment,
+             "--x-initial", "unique"],
+            folder,
         )  # fmt: skip
-        _run(["make", "-s", "-C", "obj", "-f", "Vdut.mk", "-j2", "OPT_FAST=-O2", "OPT_SLOW=-O0"], work, environment)
-        defines = ["-DDUT_TOP"] if is_top else [f"-DDUT_TILES={wires}"] if wires else []
+        # What runs once need not be fast.
+        sources = sorted((folder / "obj").glob("*.cpp"))
+        slow = [path for path in sources if "__Slow" in path.name]
+        for name, paths in (("slow", slow), ("fast", [path for path in sources if path not in slow] + [harness])):
+            (folder / f"{name}.cpp").write_text("".join(f'#include "{path}"\n' for path in paths))
+        _run(["g++", *flags, "-O0", "-Iobj", "-c", "slow.cpp", "-o", "slow.o"], folder)
         _run(
-            ["g++", "-std=c++17", "-O2", "-shared", "-fPIC", *defines, "-Iobj", f"-I{include}", f"-I{include}/vltstd", str(HARNESS),
-             "obj/libVdut.a", "obj/libverilated.a", "-pthread", "-o", "model.so"],
-            work, environment,
+            ["g++", *flags, optimise, *defines, "-Iobj", "-shared", "fast.cpp", "slow.o", str(_kept(f"runtime_{shared}.o", runtime)),
+             "-pthread", "-o", "model.so"],
+            folder,
         )  # fmt: skip
-        # Several processes may compile the same model; the last one to finish wins, and all see a whole file.
-        partial = target.with_suffix(f".{os.getpid()}.partial")
-        shutil.copyfile(work / "model.so", partial)
-        partial.replace(target)
+        return folder / "model.so"
+
+    shared = _digest(str(verilator_root()), *flags)
+    key = _digest(verilog, harness.read_text(), top, optimise, *defines, shared)
+    return _kept(f"{key}.so", library)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _kept(name: str, make: Callable[[Path], Path]) -> Path:
+    """A file of the cache. If it is not there yet, ``make`` gets an empty folder and says which of its files it is."""
+    target = cache_folder() / "models" / name
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="spikeloom_") as folder:
+            # Several processes may make the same; the last one wins, and all see a whole file.
+            partial = target.with_name(f"{name}.{os.getpid()}.partial")
+            shutil.copyfile(make(Path(folder)), partial)
+            partial.replace(target)
     return target
 
 
-def _run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
-    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+def _run(command: list[str], folder: Path) -> None:
+    result = subprocess.run(command, cwd=folder, env=simulation_environment(), capture_output=True, text=True, check=False)
     if result.returncode:
         tail = (result.stderr or result.stdout).strip()[-800:]
-        raise ToolError(f"{Path(command[0]).name} failed while compiling the simulator: {tail}")
+        raise ToolError(f"{command[0]} failed while compiling the simulator: {tail}")
 
 
 def load_library(path: Path) -> ctypes.CDLL:

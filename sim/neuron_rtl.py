@@ -4,12 +4,7 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import os
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +13,11 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from spikeloom.arch.errors import ToolError
 from spikeloom.arch.layout import IntArray, WordArray
 from spikeloom.arch.neuron import RANDOM_BITS, NeuronModel
 from spikeloom.hdl.neuron import RANDOM_LATENCY, SUM_LATENCY, NeuronPipeline, pipeline_class
 from spikeloom.hdl.verilog import to_verilog
-from spikeloom.sim.compiled import cache_folder
-from spikeloom.sim.toolchain import simulation_environment, verilator_root
+from spikeloom.sim.compiled import compile_library
 
 HARNESS = Path(__file__).parent / "neuron_harness.cpp"
 #: Ports in the order of the harness; the first three stay until the next start.
@@ -101,7 +94,7 @@ class NeuronSimulation:
         pipeline = pipeline_class(model)(model=model, sum_bits=sum_bits)
         self.timing = pipeline.timing
         bench = NeuronBench(pipeline)
-        library = ctypes.CDLL(str(_compile(to_verilog(bench, "neuron"))))
+        library = ctypes.CDLL(str(compile_library(to_verilog(bench, "neuron"), "neuron", HARNESS, optimise="-O1")))
         library.sim_new.restype = ctypes.c_void_p
         library.sim_free.argtypes = [ctypes.c_void_p]
         library.sim_run.restype = ctypes.c_int64
@@ -173,64 +166,3 @@ def random_words(rng: np.random.Generator, count: int, bits: int) -> WordArray:
     words = rng.integers(0, 1 << 32, (count, slices), np.uint32)
     words[:, -1] &= np.uint32((1 << (bits - 32 * (slices - 1))) - 1)
     return words
-
-
-def _run(command: list[str], folder: Path) -> None:
-    result = subprocess.run(command, cwd=folder, env=simulation_environment(), capture_output=True, text=True, check=False)
-    if result.returncode:
-        tail = (result.stderr or result.stdout).strip()[-800:]
-        raise ToolError(f"{command[0]} failed while compiling the pipeline: {tail}")
-
-
-def _kept(name: str, make: Callable[[Path], Path]) -> Path:
-    """A file of the cache. If it is not there yet, ``make`` gets an empty folder and says which of its files it is."""
-    target = cache_folder() / "models" / name
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="spikeloom_") as folder:
-            # Several processes may make the same; the last one wins, and all see a whole file.
-            partial = target.with_name(f"{name}.{os.getpid()}.partial")
-            shutil.copyfile(make(Path(folder)), partial)
-            partial.replace(target)
-    return target
-
-
-def _compile(verilog: str) -> Path:
-    """The bench as a shared library, made or found in the cache. Verilator's own runtime is compiled only once: that takes longest."""
-    include = verilator_root() / "include"
-    flags = ["-std=c++17", "-O1", "-fPIC", "-DVM_TRACE=0", "-DVM_COVERAGE=0", f"-I{include}", f"-I{include}/vltstd"]
-
-    def runtime(folder: Path) -> Path:
-        sources = "".join(f'#include "{name}.cpp"\n' for name in ("verilated", "verilated_threads"))
-        (folder / "runtime.cpp").write_text(sources)
-        _run(["g++", *flags, "-c", "runtime.cpp", "-o", "runtime.o"], folder)
-        return folder / "runtime.o"
-
-    def library(folder: Path) -> Path:
-        (folder / "dut.v").write_text(verilog)
-        _run(
-            ["verilator", "--cc", "dut.v", "--top-module", "neuron", "--prefix", "Vdut", "--Mdir", "obj", "-O3", "-Wno-fatal",
-             "-Wno-lint", "--x-initial", "unique"],
-            folder,
-        )  # fmt: skip
-        sources = [*sorted((folder / "obj").glob("*.cpp")), HARNESS]
-        (folder / "all.cpp").write_text("".join(f'#include "{path}"\n' for path in sources))
-        _run(
-            [
-                "g++",
-                *flags,
-                "-Iobj",
-                "-shared",
-                "all.cpp",
-                str(_kept(f"runtime_{shared}.o", runtime)),
-                "-pthread",
-                "-o",
-                "neuron.so",
-            ],
-            folder,
-        )
-        return folder / "neuron.so"
-
-    shared = hashlib.sha256("\0".join((str(verilator_root()), *flags)).encode()).hexdigest()[:32]
-    key = hashlib.sha256("\0".join((verilog, HARNESS.read_text(), shared)).encode()).hexdigest()[:32]
-    return _kept(f"neuron_{key}.so", library)

@@ -35,6 +35,8 @@ class RtlBus(Bus):
         Geometry.
     fabric : Fabric
         Target whose memories are built in.
+    optimise : str
+        See :func:`~spikeloom.sim.compiled.compile_model`.
 
     Attributes
     ----------
@@ -42,8 +44,8 @@ class RtlBus(Bus):
         Clock cycles of each tick since the bus was opened, from the request to the end of the tick.
     """
 
-    def __init__(self, config: ChipConfig, fabric: Fabric = GENERIC) -> None:
-        self._library = _load(to_verilog(Chip(config=config, fabric=fabric), "chip"), "chip")
+    def __init__(self, config: ChipConfig, fabric: Fabric = GENERIC, *, optimise: str = "-O2") -> None:
+        self._library = _load(to_verilog(Chip(config=config, fabric=fabric), "chip"), "chip", optimise)
         self._handle: ctypes.c_void_p | None = ctypes.c_void_p(self._library.sim_new())
         # Each routing entry can make one output per neuron that uses it and tick; one more shows that there were too many.
         self._outputs = np.zeros(sum(core.neurons * core.routes for core in config.cores) + 1, np.uint32)
@@ -119,11 +121,13 @@ class RtlTiledBus(TiledBus):
         The whole mesh.
     fabric : Fabric
         Target whose memories are built in.
+    optimise : str
+        See :func:`~spikeloom.sim.compiled.compile_model`.
     """
 
-    def __init__(self, config: ChipConfig, fabric: Fabric = GENERIC) -> None:
+    def __init__(self, config: ChipConfig, fabric: Fabric = GENERIC, *, optimise: str = "-O2") -> None:
         top = TiledChips(config=config, fabric=fabric)
-        self._library = _load(to_verilog(top, "tiles"), "tiles", top.noise_bits)
+        self._library = _load(to_verilog(top, "tiles"), "tiles", optimise, top.noise_bits)
         self._handle: ctypes.c_void_p | None = ctypes.c_void_p(self._library.sim_new())
         super().__init__(config, [TileBus(self._library, self._handle, number) for number in range(top.count)])
 
@@ -159,9 +163,9 @@ class RtlTiledBus(TiledBus):
             self._handle = None
 
 
-def _load(verilog: str, top: str, wires: int = 0) -> ctypes.CDLL:
+def _load(verilog: str, top: str, optimise: str, wires: int = 0) -> ctypes.CDLL:
     """Compile a chip, or several, and declare the functions of the model."""
-    library = load_library(compile_model(verilog, top, is_top=False, wires=wires))
+    library = load_library(compile_model(verilog, top, is_top=False, wires=wires, optimise=optimise))
     library.sim_access.restype = ctypes.c_int64
     library.sim_access.argtypes = [
         ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_int, _WORDS, ctypes.c_int64, ctypes.POINTER(ctypes.c_int),
@@ -190,9 +194,10 @@ def _access(
         raise LinkError(f"{'write to' if write else 'read of'} address {address + (0 if same else done):#010x}: {what}")
 
 
-def rtl_bus(config: ChipConfig, fabric: Fabric = GENERIC) -> RtlBus | RtlTiledBus:
+def rtl_bus(config: ChipConfig, fabric: Fabric = GENERIC, *, optimise: str = "-O2") -> RtlBus | RtlTiledBus:
     """A bus to the simulated chip, or chips, of a geometry."""
-    return RtlTiledBus(config, fabric) if config.chips_across * config.chips_down > 1 else RtlBus(config, fabric)
+    several = config.chips_across * config.chips_down > 1
+    return RtlTiledBus(config, fabric, optimise=optimise) if several else RtlBus(config, fabric, optimise=optimise)
 
 
 def open_rtl(image: LoadableImage, fabric: Fabric | None = None) -> BusChip:

@@ -16,6 +16,8 @@ from spikeloom.arch.izhikevich import Izhikevich
 from spikeloom.arch.layout import Field, WordArray
 from spikeloom.arch.lif import RESETS, Lif
 from spikeloom.arch.memory_map import Region, pack_neurons, regions
+from spikeloom.golden.chip import Chip
+from spikeloom.sim.cases import Case, random_case
 
 #: Contents of memories: region name to field name to values.
 Contents = dict[str, dict[str, npt.NDArray[np.int64]]]
@@ -152,6 +154,7 @@ def loadable(config: CoreConfig, memory: Mapping[str, WordArray], output_size: i
         "inputs": (PortMap("in", 0, config.axons),),
         "outputs": (PortMap("out", 0, output_size),),
         "input_index": np.arange(config.axons),
+        "input_core": np.zeros(config.axons, np.int64),
         "input_axon": np.arange(config.axons),
         "input_offset": np.zeros(config.axons, np.int64),
         "output_shift": np.zeros(output_size, np.int64),
@@ -197,9 +200,36 @@ def relay_image(**changes: Any) -> LoadableImage:
     arguments: dict[str, Any] = {
         "inputs": (PortMap("in", 0, 2),),
         "input_index": np.array([0, 1]),
+        "input_core": np.zeros(2, np.int64),
         "input_axon": np.array([0, 1]),
         "input_offset": np.zeros(2, np.int64),
         "output_shift": np.array([1]),
         "populations": (PopulationMap("first", 0, 0, 1, 0), PopulationMap("second", 0, 1, 1, 1)),
     }
     return loadable(config, pack(config, relay_contents(config)), **(arguments | changes))
+
+
+def core_case(config: CoreConfig, seed: int, ticks: int = 20) -> Case:
+    """A random case for a chip of one core."""
+    return random_case(ChipConfig(cores=(config,)), seed, ticks)
+
+
+class LoneCore:
+    """The golden model of a chip of one core, with the attributes of the core."""
+
+    def __init__(self, config: CoreConfig, memory: Mapping[str, WordArray], batch: int = 1) -> None:
+        self.chip = Chip(ChipConfig(cores=(config,)), (memory,), batch)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.chip.cores[0], name)
+
+    def inject(self, axons: Any, events: Any, delay: int = 1) -> None:
+        self.chip.inject(0, axons, events, delay)
+
+    def tick(self) -> tuple[Any, Any, Any]:
+        """Spikes of the neurons; numbers of the output links, and which of them carried a spike."""
+        result = self.chip.tick()
+        return result.spikes[0], result.numbers, result.outputs
+
+    def clear(self, batch: int | None = None) -> None:
+        self.chip.clear(batch)

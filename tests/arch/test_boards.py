@@ -23,7 +23,7 @@ def test_board_is_found_by_the_name_it_carries(name: str) -> None:
 @pytest.mark.parametrize(("name", "bits"), EVERY)
 def test_core_has_the_weight_width_under_which_it_is_listed(name: str, bits: int) -> None:
     assert BOARDS[name].chip(bits) == ChipConfig(cores=(BOARDS[name].cores[bits],))
-    assert BOARDS[name].chip(bits).core.weight_bits == bits
+    assert BOARDS[name].chip(bits).cores[0].weight_bits == bits
 
 
 @pytest.mark.parametrize("name", BOARDS)

@@ -221,7 +221,7 @@ def test_every_parameter_changes_the_geometry_id(name: str) -> None:
     other: dict[str, Any] = {
         "axons": 255, "neurons": 128, "weight_bits": 4, "lanes": 16, "pipelines": 2, "group": 2, "weight_words": 100,
         "models": (Lif(state_bits=23),), "sets": 5, "stochastic_synapses": True, "accumulator_bits": 13, "levels": 15,
-        "destinations": 300, "readback": False, "counters": False,
+        "destinations": 300, "readback": False, "counters": False, "reach_x": 2, "reach_y": 3, "targets": 300, "payload": True,
     }  # fmt: skip
     if name == "stochastic_synapses":
         config = dataclasses.replace(config, weight_bits=1)
@@ -250,7 +250,9 @@ OTHER_FIELDS: dict[NeuronModel, dict[str, Any]] = {
 )
 def test_every_field_of_a_model_changes_the_geometry_id(model: NeuronModel, name: str) -> None:
     other = dataclasses.replace(model, **{name: OTHER_FIELDS[model][name]})  # type: ignore[type-var]
-    assert ChipConfig(cores=(CoreConfig(models=(other,)),)).geometry_id != ChipConfig(cores=(CoreConfig(models=(model,)),)).geometry_id
+    assert (
+        ChipConfig(cores=(CoreConfig(models=(other,)),)).geometry_id != ChipConfig(cores=(CoreConfig(models=(model,)),)).geometry_id
+    )
 
 
 def test_order_of_the_models_changes_the_geometry_id() -> None:
@@ -267,46 +269,138 @@ def test_geometry_id_has_32_bits() -> None:
     assert 0 <= ChipConfig(cores=(CoreConfig(),)).geometry_id < 2**32
 
 
-@pytest.mark.parametrize("name", ["columns", "rows"])
-def test_mesh_of_more_than_one_core_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"^{name} is 2; it must be 1 to 1; a chip holds one core in this version$"):
-        ChipConfig(cores=(CoreConfig(),), **{name: 2})
+MESH = ChipConfig(
+    cores=(CoreConfig(axons=64, neurons=32, lanes=4), CoreConfig(axons=300, neurons=16, lanes=2)) * 4,
+    columns=4,
+    rows=2,
+    chips_across=2,
+)
+
+
+def test_cores_of_a_mesh_know_its_size() -> None:
+    assert {(core.reach_x, core.reach_y, core.meshed, core.target_count) for core in MESH.cores} == {(3, 1, True, 300)}
+    assert [core.axons for core in MESH.cores] == [64, 300] * 4
+    assert not ChipConfig(cores=(CoreConfig(),)).meshed
+
+
+def test_place_of_a_core_counts_columns_first() -> None:
+    assert [MESH.place(core) for core in (0, 3, 4, 7)] == [(0, 0), (3, 0), (0, 1), (3, 1)]
+
+
+def test_host_of_a_core_is_the_corner_of_its_chip() -> None:
+    assert [MESH.host_core(core) for core in range(8)] == [0, 0, 2, 2, 0, 0, 2, 2]
+
+
+def test_tile_is_a_rectangle_with_links_to_its_neighbours() -> None:
+    left, right = MESH.tile(0), MESH.tile(1)
+    assert (MESH.tile_cores(0), MESH.tile_cores(1)) == ([0, 1, 4, 5], [2, 3, 6, 7])
+    assert (left.columns, left.rows, left.links, right.links) == (2, 2, ("east",), ("west",))
+    # The packets of a part reach the whole.
+    assert left.cores == tuple(MESH.cores[core] for core in (0, 1, 4, 5))
+    assert left.geometry_id != right.geometry_id
+    assert right.tile(0) is right
+
+
+def test_inner_tile_has_four_links() -> None:
+    mesh = ChipConfig(cores=(CoreConfig(axons=4, neurons=4),) * 9, columns=3, rows=3, chips_across=3, chips_down=3)
+    assert mesh.tile(4).links == ("north", "east", "south", "west")
+    assert [mesh.tile(number).links for number in (0, 2, 6, 8)] == [
+        ("east", "south"),
+        ("south", "west"),
+        ("north", "east"),
+        ("north", "west"),
+    ]
+
+
+def test_chip_survives_its_dict() -> None:
+    for chip in (MESH, MESH.tile(0), ChipConfig(cores=(CoreConfig(),), payload=True)):
+        again = ChipConfig.from_dict(json.loads(json.dumps(chip.as_dict())))
+        assert again == chip
+        assert again.geometry_id == chip.geometry_id
+    assert len(MESH.as_dict()["cores"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"columns": 0}, "columns is 0; it must be 1 to 64"),
+        ({"rows": 65}, "rows is 65; it must be 1 to 64"),
+        ({"columns": 3}, "cores holds 8; 3 columns and 2 rows need 6, row by row"),
+        ({"cores": CoreConfig()}, "cores must be a sequence with one CoreConfig for each core, not CoreConfig"),
+        ({"cores": ("big",) * 8}, "cores holds 'big', which is not a CoreConfig"),
+        ({"chips_across": 3}, "chips_across is 3; it must divide the 4 columns, so that all chips are equally large"),
+        ({"chips_down": 3}, "chips_down is 3; it must be 1 to 2"),
+        ({"links": ("up",), "chips_across": 1}, "links is ('up',); it may hold each of north, east, south, west once"),
+        ({"links": "north", "chips_across": 1}, "links is 'north'; it may hold each of north, east, south, west once"),
+        (
+            {"links": ("north", "north"), "chips_across": 1},
+            "links is ('north', 'north'); it may hold each of north, east, south, west once",
+        ),
+        ({"links": ("north",)}, "links is given for a mesh of several chips; tile() gives each of them its links"),
+        ({"link_lanes": 17}, "link_lanes is 17; it must be 1 to 16"),
+        ({"link_cell": 3}, "link_cell is 3; it must be 4 to 64"),
+        ({"payload": 8}, "payload must be True or False, not 8"),
+    ],
+)
+def test_senseless_chip_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
+        dataclasses.replace(MESH, **changes)
+
+
+def test_links_of_a_lone_core_need_a_reach() -> None:
+    with pytest.raises(ConfigError, match="the chip has links, but its cores have no reach beyond it"):
+        ChipConfig(cores=(CoreConfig(),), links=("east",))
+    assert ChipConfig(cores=(CoreConfig(reach_x=1),), links=("east",)).meshed
+
+
+def test_number_of_a_tile_is_checked() -> None:
+    with pytest.raises(ConfigError, match=r"^chip is 2; it must be 0 to 1"):
+        MESH.tile(2)
 
 
 def test_core_of_another_type_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"^core must be a CoreConfig, not 'big'$"):
+    with pytest.raises(ConfigError, match=r"^cores holds 'big', which is not a CoreConfig$"):
         ChipConfig(cores=("big",))  # type: ignore[arg-type]
 
 
 def _change(data: dict[str, Any], what: str) -> Any:
-    core = dict(data["core"])
+    core = dict(data["cores"][0])
     if what == "unknown":
-        return data | {"core": core | {"cache": 3}}
+        return data | {"cores": [core | {"cache": 3}]}
     if what == "unknown chip":
         return data | {"layers": 2}
     if what == "missing":
         del core["axons"]
-        return data | {"core": core}
+        return data | {"cores": [core]}
     if what == "missing chip":
-        return {"core": core, "columns": 1}
-    return {"no core": data | {"core": None}, "list": [core], "none": None}[what]
+        return {name: value for name, value in data.items() if name != "rows"}
+    return {
+        "no core": data | {"cores": [None]}, "list": [core], "none": None, "core": data | {"cores": core}, "kinds": data | {"core_kinds": [1]},
+        "odd kinds": data | {"core_kinds": [True]},
+    }[what]  # fmt: skip
+
+
+NOT_OURS = "not a chip geometry of this version of spikeloom: "
 
 
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ("unknown", "missing or unknown in the core: cache$"),
-        ("missing", "missing or unknown in the core: axons$"),
-        ("unknown chip", "missing or unknown in the chip: layers$"),
-        ("missing chip", "missing or unknown in the chip: rows$"),
-        ("no core", "missing or unknown in the core: accumulator_bits, axons,"),
-        ("list", "missing or unknown in the chip: columns, core, rows$"),
-        ("none", "missing or unknown in the chip: columns, core, rows$"),
+        ("unknown", f"{NOT_OURS}missing or unknown in the core: cache$"),
+        ("missing", f"{NOT_OURS}missing or unknown in the core: axons$"),
+        ("unknown chip", f"{NOT_OURS}missing or unknown in the chip: layers$"),
+        ("missing chip", f"{NOT_OURS}missing or unknown in the chip: rows$"),
+        ("no core", f"{NOT_OURS}missing or unknown in the core: accumulator_bits, axons,"),
+        ("list", f"{NOT_OURS}missing or unknown in the chip: chips_across, chips_down, columns, cores, "),
+        ("none", f"{NOT_OURS}missing or unknown in the chip: chips_across, chips_down, columns, cores, "),
+        ("core", f"{NOT_OURS}cores, core_kinds and links must be lists"),
+        ("kinds", "core_kinds must hold numbers below 1"),
+        ("odd kinds", "core_kinds must hold numbers below 1"),
     ],
 )
 def test_dict_of_another_version_is_refused(what: str, message: str) -> None:
     data = _change(ChipConfig(cores=(CoreConfig(),)).as_dict(), what)
-    with pytest.raises(ConfigError, match=f"^not a chip geometry of this version of spikeloom: {message}"):
+    with pytest.raises(ConfigError, match=f"^{message}"):
         ChipConfig.from_dict(data)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 from typing import Any
@@ -10,14 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikeloom.arch.adex import AdEx
-from spikeloom.arch.config import CoreConfig
+from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.errors import ImageError
-from spikeloom.arch.image import PopulationMap, PortMap
+from spikeloom.arch.image import LoadableImage, PopulationMap, PortMap
 from spikeloom.arch.izhikevich import Izhikevich
 from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import pack_neurons, regions
-from spikeloom.sim.cases import random_case
-from tests.helpers import Contents, core_configs, empty_contents, loadable, pack, relay_config, relay_contents, relay_image
+from tests.helpers import (
+    Contents,
+    core_case,
+    core_configs,
+    empty_contents,
+    loadable,
+    pack,
+    relay_config,
+    relay_contents,
+    relay_image,
+)
 
 
 def _ints(*values: int) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -36,11 +46,11 @@ def test_empty_core_is_accepted(config: CoreConfig) -> None:
 
 @given(core_configs(), st.integers(0, 1000))
 def test_random_core_is_accepted(config: CoreConfig, seed: int) -> None:
-    random_case(config, seed, ticks=1)
+    core_case(config, seed, ticks=1)
 
 
 def test_image_without_inputs_is_accepted() -> None:
-    image = relay_image(inputs=(), input_index=_ints(), input_axon=_ints(), input_offset=_ints())
+    image = relay_image(inputs=(), input_index=_ints(), input_core=_ints(), input_axon=_ints(), input_offset=_ints())
     assert image.input_size == 0
 
 
@@ -60,10 +70,10 @@ def test_drain_is_the_largest_shift() -> None:
     [
         ({"memories": ()}, "the image holds 0 cores; the chip has 1"),
         ({"memories": ({}, {})}, "the image holds 2 cores; the chip has 1"),
-        ({"input_axon": _ints(0)}, "the input map is inconsistent: its three columns differ in length"),
+        ({"input_axon": _ints(0)}, "the input map is inconsistent: its four columns differ in length"),
         ({"input_index": _ints(0, 2)}, "the image names input column 2; it must be 0 to 1"),
         ({"input_index": _ints(1, -1)}, "the image names input column -1; it must be 0 to 1"),
-        ({"input_axon": _ints(0, 3)}, "the image names input axon 3; it must be 0 to 2"),
+        ({"input_axon": _ints(0, 3)}, "the image names input axon 3 of core 0; it must be 0 to 2"),
         ({"input_offset": _ints(0, 65536)}, "the image names input offset 65536; it must be 0 to 65535"),
         ({"input_offset": _ints(-1, 0)}, "the image names input offset -1; it must be 0 to 65535"),
         ({"output_shift": _ints(65536)}, "the image names output shift 65536; it must be 0 to 65535"),
@@ -76,9 +86,19 @@ def test_drain_is_the_largest_shift() -> None:
             {"outputs": (PortMap("none", 0, 0),)},
             "output 'none' has 0 columns from 0 on; it must have at least one, from 0 on: ports lie side by side",
         ),
-        ({"populations": (PopulationMap("far", 0, 1, 2, 0),)}, "population 'far' lies outside the 2 neurons of the core"),
-        ({"populations": (PopulationMap("low", 0, -1, 2, 0),)}, "population 'low' lies outside the 2 neurons of the core"),
-        ({"populations": (PopulationMap("void", 0, 0, 0, 0),)}, "population 'void' lies outside the 2 neurons of the core"),
+        ({"input_core": _ints(0, 1)}, "the image names input core 1; it must be 0 to 0"),
+        ({"populations": (PopulationMap("off", 1, 0, 1, 0),)}, "population 'off' lies in core 1 of 1"),
+        (
+            {"populations": (PopulationMap("gap", 0, 0, 1, 0), PopulationMap("gap", 0, 1, 1, 0, 2))},
+            "population 'gap': a piece begins at neuron 2 with level 0; it must begin at 1 with level 0",
+        ),
+        (
+            {"populations": (PopulationMap("late", 0, 0, 1, 0), PopulationMap("late", 0, 1, 1, 1, 1))},
+            "population 'late': a piece begins at neuron 1 with level 1; it must begin at 1 with level 0",
+        ),
+        ({"populations": (PopulationMap("far", 0, 1, 2, 0),)}, "population 'far' lies outside the 2 neurons of core 0"),
+        ({"populations": (PopulationMap("low", 0, -1, 2, 0),)}, "population 'low' lies outside the 2 neurons of core 0"),
+        ({"populations": (PopulationMap("void", 0, 0, 0, 0),)}, "population 'void' lies outside the 2 neurons of core 0"),
     ],
 )
 def test_inconsistent_map_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -88,11 +108,12 @@ def test_inconsistent_map_is_refused(changes: dict[str, Any], message: str) -> N
 
 def test_unknown_population_is_answered_with_the_names() -> None:
     with pytest.raises(ImageError, match=r"^no population 'third'; the image has \['first', 'second'\]$"):
-        relay_image().population("third")
+        relay_image().pieces("third")
 
 
 def test_population_is_found_by_name() -> None:
-    assert relay_image().population("second") == PopulationMap("second", 0, 1, 1, 1)
+    assert relay_image().pieces("second") == [PopulationMap("second", 0, 1, 1, 1)]
+    assert relay_image().population_size("second") == 1
 
 
 @pytest.mark.parametrize("extra", [True, False])
@@ -142,8 +163,14 @@ def _set(region: str, field: str, index: int, value: int) -> Callable[[Contents]
         (_set("rows", "base", 2, 6), "core 0: the row of axon 2 ends at weight word 7 of 6"),
         (_set("rows", "base", 0, 7), "core 0: the row of axon 0 ends at weight word 8 of 6"),
         (_set("route_index", "first", 1, 1), None),
-        (_set("routes", "target", 0, 3), "core 0, destination 0: axon 3 after 1 ticks; the core has 3 axons and delays of 1 to 15"),
-        (_set("routes", "delay", 0, 0), "core 0, destination 0: axon 2 after 0 ticks; the core has 3 axons and delays of 1 to 15"),
+        (
+            _set("routes", "target", 0, 3),
+            "core 0, destination 0: axon 3 of core 0 after 1 ticks; that core has 3 axons, and delays are 1 to 15",
+        ),
+        (
+            _set("routes", "delay", 0, 0),
+            "core 0, destination 0: axon 2 of core 0 after 0 ticks; that core has 3 axons, and delays are 1 to 15",
+        ),
         (_set("routes", "delay", 0, 15), None),
         (_set("routes", "target", 1, 1), "core 0, destination 1: output 1 of 1"),
         (
@@ -184,6 +211,60 @@ def test_destination_list_beyond_the_memory_is_refused() -> None:
     contents["route_index"]["first"][1], contents["route_index"]["count"][1] = 2, 2
     with pytest.raises(ImageError, match=r"^core 0: the destinations of neuron 1 end at 4 of 3$"):
         loadable(config, pack(config, contents))
+
+
+MESH = ChipConfig(cores=(relay_config(), relay_config(axons=2, targets=5)), columns=2)
+
+
+def _relay_in_a_mesh(**route: int) -> LoadableImage:
+    """The relay in both cores; the first destination of core 0 is changed."""
+    memories = []
+    for number, core in enumerate(MESH.cores):
+        contents = relay_contents(relay_config())
+        contents = {
+            name: {field: values[: core.axons] for field, values in fields.items()} if name == "rows" else fields
+            for name, fields in contents.items()
+        }
+        contents["weights"] = {"weight": contents["weights"]["weight"][: core.words]}
+        contents["routes"] |= {"dx": _ints(0, -number)}
+        if number == 0:
+            for name, value in route.items():
+                contents["routes"][name][0] = value
+        else:
+            contents["routes"]["target"] = _ints(1, 0)
+        memories.append(pack(core, contents))
+    image = relay_image()
+    return dataclasses.replace(image, config=MESH, memories=tuple(memories))
+
+
+def test_destination_in_another_core_is_accepted() -> None:
+    _relay_in_a_mesh(dx=1, target=1, delay=15)
+
+
+@pytest.mark.parametrize(
+    ("route", "message"),
+    [
+        (
+            {"dx": -1},
+            "core 0, destination 0: column -1, row 0; the mesh has 2 columns and 1 rows, and outputs leave through core 0",
+        ),
+        (
+            {"dx": 1, "kind": 1},
+            "core 0, destination 0: column 1, row 0; the mesh has 2 columns and 1 rows, and outputs leave through core 0",
+        ),
+        (
+            {"dx": 1, "target": 2},
+            "core 0, destination 0: axon 2 of core 1 after 1 ticks; that core has 2 axons, and delays are 1 to 15",
+        ),
+        (
+            {"dx": 1, "target": 0, "delay": 0},
+            "core 0, destination 0: axon 0 of core 1 after 0 ticks; that core has 2 axons, and delays are 1 to 15",
+        ),
+    ],
+)
+def test_destination_that_the_mesh_does_not_have_is_refused(route: dict[str, int], message: str) -> None:
+    with pytest.raises(ImageError, match=f"^{re.escape(message)}$"):
+        _relay_in_a_mesh(**route)
 
 
 def test_entry_that_no_neuron_reaches_may_hold_anything() -> None:

@@ -22,7 +22,6 @@ from spikeloom.arch.memory_map import (
     pack_neurons,
     regions,
     state_of_neurons,
-    target_bits,
     unpack_neurons,
 )
 from tests.helpers import core_configs
@@ -131,7 +130,7 @@ def test_delay_memory_pads_each_slot_to_a_power_of_two(axons: int, words: int) -
 
 @given(core_configs())
 def test_target_reaches_every_axon_and_every_output(config: CoreConfig) -> None:
-    assert 1 << target_bits(config) >= max(config.axons, config.neurons)
+    assert 1 << config.target_bits >= max(config.axons, config.neurons)
 
 
 @given(core_configs())

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from spikeloom.arch import registers
 from spikeloom.arch.adex import AdEx
-from spikeloom.arch.config import ChipConfig, CoreConfig
+from spikeloom.arch.config import DELAY_BITS, ChipConfig, CoreConfig
 from spikeloom.arch.izhikevich import Izhikevich
 from spikeloom.arch.lif import Lif
 from spikeloom.arch.registers import REGISTERS, Access, Address, Status, constants
@@ -21,7 +21,8 @@ def test_every_address_has_one_register_of_its_name() -> None:
 def test_register_addresses_never_change() -> None:
     assert {address.name: address.value for address in Address} == {
         "IDENT": 0, "VERSION": 1, "GEOMETRY": 2, "STATUS": 3, "CLEAR": 4, "RUN": 5, "EVENT": 6, "OUTPUT": 7, "TICK": 8,
-        "LINK_ERRORS": 9, "GEOMETRY_0": 16, "GEOMETRY_1": 17, "GEOMETRY_2": 18, "GEOMETRY_3": 19, "GEOMETRY_4": 20,
+        "LINK_ERRORS": 9, "PERIOD": 10, "OVERRUNS": 11, "MISROUTED": 12, "MESH_ERRORS": 13, "MESH_REPEATS": 14,
+        "GEOMETRY_0": 16, "GEOMETRY_1": 17, "GEOMETRY_2": 18, "GEOMETRY_3": 19, "GEOMETRY_4": 20, "GEOMETRY_5": 21,
     }  # fmt: skip
 
 
@@ -50,7 +51,7 @@ def _check_constants(config: CoreConfig) -> None:
     chip = ChipConfig(cores=(config,))
     words = constants(chip)
     assert all(0 <= word < 2**32 for word in words.values())
-    assert words[Address.VERSION] == 0x0002_0000
+    assert words[Address.VERSION] == 0x0003_0000
     assert words[Address.GEOMETRY] == chip.geometry_id
     assert words[Address.GEOMETRY_0].to_bytes(4, "little") == config.axons.to_bytes(2, "little") + config.neurons.to_bytes(
         2, "little"
@@ -67,6 +68,12 @@ def _check_constants(config: CoreConfig) -> None:
     assert accumulator == config.accumulator_bits
     assert flags == (config.sets is not None) + 2 * config.stochastic_synapses
     assert spare == [0, 0]
+    assert words[Address.GEOMETRY_5] == 0x0101
+
+
+def test_mesh_and_links_have_a_register() -> None:
+    mesh = ChipConfig(cores=(CoreConfig(),) * 6, columns=3, rows=2, payload=True, chips_across=3)
+    assert [constants(mesh.tile(number))[Address.GEOMETRY_5] for number in range(3)] == [0x12_0201, 0x1A_0201, 0x18_0201]
 
 
 @given(core_configs())
@@ -95,6 +102,13 @@ def test_largest_geometry_fits_its_registers() -> None:
             registers.OUTPUT_NUMBER_BITS + registers.OUTPUT_TICK_BITS - 1,
             registers.OUTPUT_NUMBER_BITS,
         ),
+        (
+            "EVENT",
+            r"bits (\d+)-(\d+): core",
+            registers.EVENT_AXON_BITS + DELAY_BITS,
+            registers.EVENT_AXON_BITS + DELAY_BITS + registers.EVENT_CORE_BITS - 1,
+        ),
+        ("PERIOD", r"bits (\d+)-(\d+): least clock", 0, registers.PERIOD_BITS - 1),
         ("RUN", r"bits (\d+)-(\d+): ticks", 0, registers.MAX_RUN.bit_length() - 1),
     ],
 )

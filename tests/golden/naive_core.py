@@ -164,7 +164,9 @@ class NaiveCore:
         self._load_neurons(memory, contents)
         self._load_rows(contents)
         index, routes = contents["route_index"], contents["routes"]
-        entries = list(zip(*(routes[name].tolist() for name in ("kind", "delay", "target")), strict=True))
+        none = [0] * config.routes
+        columns = [routes[name].tolist() if name in routes else none for name in ("kind", "delay", "target", "dx", "dy")]
+        entries = list(zip(*columns, strict=True))
         self.destinations = [
             entries[first : first + count] for first, count in zip(index["first"].tolist(), index["count"].tolist(), strict=True)
         ]
@@ -236,7 +238,19 @@ class NaiveCore:
         return sign(weight) if abs(weight) >= number else 0
 
     def tick(self) -> tuple[list[int], list[int]]:
-        """Run one tick: the neurons that fired, and the numbers of the outputs in order."""
+        """Run one tick of a core that is alone: the neurons that fired, and the numbers of the outputs in order."""
+        fired = self.step()
+        outputs = []
+        for neuron in fired:
+            for kind, delay, target, _, _ in self.destinations[neuron]:
+                if kind == 1:
+                    outputs.append(target)
+                else:
+                    self.inject(target, delay)
+        return fired, outputs
+
+    def step(self) -> list[int]:
+        """Run one tick up to the spikes: the neurons that fired."""
         active = [axon for due, axon in self.pending if due == self.now]
         self.pending = {(due, axon) for due, axon in self.pending if due != self.now}
         sums = [0] * self.config.neurons
@@ -253,12 +267,35 @@ class NaiveCore:
             if spike:
                 fired.append(n)
         self.spikes += len(fired)
-        outputs = []
-        for neuron in fired:
-            for kind, delay, target in self.destinations[neuron]:
-                if kind == 1:
-                    outputs.append(target)
-                else:
-                    self._send(target, self.now + delay)
         self.now += 1
+        return fired
+
+
+class NaiveChip:
+    """Cores in a mesh: core x + y * columns stands in column x and row y."""
+
+    def __init__(self, cores: list[NaiveCore], columns: int, host: dict[int, bool]) -> None:
+        self.cores, self.columns, self.rows = cores, columns, len(cores) // columns
+        #: Whether a core has a host.
+        self.host = host
+        self.misrouted = 0
+
+    def tick(self) -> tuple[list[list[int]], list[int]]:
+        """Run one tick: the neurons that fired in each core, and the numbers of the outputs, core after core."""
+        fired = [core.step() for core in self.cores]
+        outputs = []
+        for number, (core, neurons) in enumerate(zip(self.cores, fired, strict=True)):
+            y, x = divmod(number, self.columns)
+            for neuron in neurons:
+                for kind, delay, target, dx, dy in core.destinations[neuron]:
+                    if not (0 <= x + dx < self.columns and 0 <= y + dy < self.rows):
+                        self.misrouted += 1
+                        continue
+                    goal = (y + dy) * self.columns + x + dx
+                    if kind == 0:
+                        self.cores[goal].inject(target, delay)
+                    elif self.host[goal]:
+                        outputs.append(target)
+                    else:
+                        self.misrouted += 1
         return fired, outputs

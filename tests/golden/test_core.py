@@ -11,21 +11,20 @@ from spikeloom.arch.adex import AdEx
 from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.izhikevich import Izhikevich
 from spikeloom.arch.lif import Lif
-from spikeloom.golden.core import Core
-from spikeloom.sim.cases import Events, random_case
+from spikeloom.sim.cases import Events
 from tests.golden.naive_core import NaiveCore
-from tests.helpers import Contents, core_configs, empty_contents, pack, relay_config, relay_contents
+from tests.helpers import Contents, LoneCore, core_case, core_configs, empty_contents, pack, relay_config, relay_contents
 
 
 def _ints(*values: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return np.array(values, np.int64)
 
 
-def _core(config: CoreConfig, contents: Contents, batch: int = 1) -> Core:
-    return Core(config, pack(config, contents), batch)
+def _core(config: CoreConfig, contents: Contents, batch: int = 1) -> LoneCore:
+    return LoneCore(config, pack(config, contents), batch)
 
 
-def _inject(core: Core, events: list[Events]) -> None:
+def _inject(core: LoneCore, events: list[Events]) -> None:
     """Events of each sample, before one tick."""
     for sample, of_sample in enumerate(events):
         for delay in np.unique(of_sample.delays).tolist():
@@ -38,7 +37,7 @@ def _inject(core: Core, events: list[Events]) -> None:
 # The whole tick contract ---------------------------------------------------------------------------------------------------
 
 
-def _assert_same_state(core: Core, sample: int, naive: NaiveCore, where: str) -> None:
+def _assert_same_state(core: LoneCore, sample: int, naive: NaiveCore, where: str) -> None:
     for name, values in core.state.items():
         assert values[sample].tolist() == [state.get(name, 0) for state in naive.states], f"{name}, {where}"
     slots, axons = np.nonzero(core.scheduler.pending[:, sample])
@@ -49,9 +48,9 @@ def _assert_same_state(core: Core, sample: int, naive: NaiveCore, where: str) ->
 
 def _compare(config: CoreConfig, seed: int, batch: int, ticks: int) -> int:
     """Run golden and naive core over random networks and events; the spikes there were."""
-    case = random_case(config, seed, ticks * batch)
+    case = core_case(config, seed, ticks * batch)
     memory = case.image.memories[0]
-    core = Core(config, memory, batch)
+    core = LoneCore(config, memory, batch)
     naives = [NaiveCore(config, memory) for _ in range(batch)]
     for tick in range(ticks):
         events = [case.ticks[tick * batch + sample] for sample in range(batch)]
@@ -97,7 +96,7 @@ LIVELY: dict[str, dict[str, Any]] = {
 
 
 # Seeds whose random networks fire often.
-@pytest.mark.parametrize("seed", [3, 4, 8, 9])
+@pytest.mark.parametrize("seed", [2, 4, 5, 7])
 @pytest.mark.parametrize("name", LIVELY)
 def test_lively_core_follows_the_tick_contract(name: str, seed: int) -> None:
     config = CoreConfig(axons=37, neurons=26, **LIVELY[name])
@@ -220,8 +219,8 @@ def test_feature_left_out_leaves_the_rest_as_it_is(without: dict[str, Any]) -> N
 
 def test_clear_returns_to_the_initial_state() -> None:
     config = CoreConfig(axons=20, neurons=12, lanes=4, weight_bits=4)
-    case = random_case(config, seed=3)
-    core = Core(config, case.image.memories[0])
+    case = core_case(config, seed=3)
+    core = LoneCore(config, case.image.memories[0])
 
     def run() -> list[list[int]]:
         spikes = []

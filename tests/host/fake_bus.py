@@ -9,8 +9,8 @@ import numpy as np
 from spikeloom.arch.config import ChipConfig
 from spikeloom.arch.memory_map import COUNTER_NAMES, delay_depth, models_and_sets, pack_neurons, regions
 from spikeloom.arch.registers import Address, constants
-from spikeloom.golden.core import Core
 from spikeloom.host.bus import Bus, WordsArray
+from tests.helpers import LoneCore
 
 
 class FakeBus(Bus):
@@ -43,7 +43,7 @@ class FakeBus(Bus):
         self._memory = {
             name: np.zeros((region.depth, region.layout.slices), np.uint32) for name, region in regions(self.config).items()
         }
-        self._core: Core | None = None
+        self._core: LoneCore | None = None
         self._outputs: deque[int] = deque()
 
     # What the driver sees ------------------------------------------------------------------------------------------------
@@ -107,9 +107,9 @@ class FakeBus(Bus):
         assert word < region.depth, hex(address)
         return region.name, word, slice_
 
-    def _chip(self) -> Core:
+    def _chip(self) -> LoneCore:
         if self._core is None:
-            self._core = Core(self.config, self._memory)
+            self._core = LoneCore(self.config, self._memory)
         return self._core
 
     def _contents(self, name: str) -> WordsArray:

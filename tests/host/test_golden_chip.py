@@ -12,15 +12,13 @@ from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.errors import ConfigError, ImageError, InputError
 from spikeloom.arch.image import LoadableImage, PopulationMap, PortMap
 from spikeloom.arch.memory_map import COUNTER_NAMES
-from spikeloom.golden.core import Core
 from spikeloom.host import golden_chip
 from spikeloom.host.golden_chip import GoldenChip
-from spikeloom.sim.cases import random_case
-from tests.helpers import empty_contents, loadable, pack, relay_config, relay_contents, relay_image
+from tests.helpers import LoneCore, core_case, empty_contents, loadable, pack, relay_config, relay_contents, relay_image
 
 
 def _lively_image(seed: int = 6) -> LoadableImage:
-    return random_case(CoreConfig(axons=37, neurons=26, weight_bits=4, lanes=4), seed).image
+    return core_case(CoreConfig(axons=37, neurons=26, weight_bits=4, lanes=4), seed).image
 
 
 def _random_spikes(*shape: int, seed: int = 1) -> npt.NDArray[np.bool_]:
@@ -89,7 +87,9 @@ def test_image_without_inputs_runs_on_its_bias() -> None:
     contents = relay_contents(config)
     contents["own"]["bias"][0] = 2
     empty = np.zeros(0, np.int64)
-    image = relay_image(memories=(pack(config, contents),), inputs=(), input_index=empty, input_axon=empty, input_offset=empty)
+    image = relay_image(
+        memories=(pack(config, contents),), inputs=(), input_index=empty, input_core=empty, input_axon=empty, input_offset=empty
+    )
     assert GoldenChip(image).run(np.zeros((3, 0), np.bool_)).tolist() == [[True]] * 3
 
 
@@ -158,7 +158,7 @@ def test_state_is_that_of_the_core_after_the_last_tick() -> None:
     spikes = _random_spikes(25, 37)
     chip = GoldenChip(image)
     chip.run(spikes)
-    core = Core(image.config.cores[0], image.memories[0])
+    core = LoneCore(image.config.cores[0], image.memories[0])
     for row in spikes:
         core.inject(np.arange(37), row[np.newaxis])
         core.tick()

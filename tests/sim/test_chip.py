@@ -23,7 +23,7 @@ SEEDS = range(200, 230)
 def test_chip_equals_golden_tick_by_tick(name):
     """30 cases each, every second one with pauses between and within requests."""
     config, fabric = GEOMETRIES[name]
-    difference = compiled_cases(config, fabric, SEEDS)
+    difference = compiled_cases(ChipConfig(cores=(config,)), fabric, SEEDS)
     assert difference is None, f"{name}: {difference}"
 
 
