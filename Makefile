@@ -10,7 +10,7 @@ N ?= 1000
 SEED ?= 1
 DATA ?= ../shared/data/mnist
 
-.PHONY: demo test lint fuzz bench docs bitstreams train clean
+.PHONY: demo test lint fuzz prove bench bench-chip docs bitstreams train clean
 
 demo: $(VENV)/.installed
 	$(BIN)/spikeloom demo -o build/demo
@@ -28,7 +28,11 @@ lint: $(VENV)/.installed-dev
 fuzz: $(VENV)/.installed
 	$(BIN)/python -m spikeloom.sim.fuzz --cases $(N) --seed $(SEED)
 
-# Every figure of the README; writes bench/results/*.json and the README's tables.
+# Formal proofs of the router for all sets of sides and the longest ways; "make test" proves two of them.
+prove: $(VENV)/.installed-dev
+	$(BIN)/python -m spikeloom.sim.formal --deep
+
+# Every figure of the README but that of "bench-chip"; writes bench/results/*.json and the README's tables.
 bench: $(VENV)/.installed
 	mkdir -p bench/results
 	$(BIN)/python bench/core_size.py --json > build/core_size.json && mv build/core_size.json bench/results/core_size.json
@@ -37,8 +41,17 @@ bench: $(VENV)/.installed
 	$(BIN)/python bench/layers.py --json > build/layers.json && mv build/layers.json bench/results/layers.json
 	$(BIN)/python bench/behaviours.py --json > build/behaviours.json && mv build/behaviours.json bench/results/behaviours.json
 	$(BIN)/python bench/neurons.py --json > build/neurons.json && mv build/neurons.json bench/results/neurons.json
+	$(BIN)/python bench/router.py --json > build/router.json && mv build/router.json bench/results/router.json
+	$(BIN)/pip install --quiet -e '.[bench]'
+	$(BIN)/python bench/golden_speed.py --json > build/golden_speed.json && mv build/golden_speed.json bench/results/golden_speed.json
 	$(BIN)/python -m spikeloom.examples.behaviours -o build/behaviours && cp build/behaviours/behaviours.png docs/behaviours.png
 	$(BIN)/spikeloom demo -o build/demo && cp build/demo/demo.json bench/results/digits.json && cp build/demo/demo.png docs/demo.png
+	$(BIN)/python docs/generate.py
+
+# The largest chip of the ULX3S: an hour of place and route.
+bench-chip: $(VENV)/.installed
+	mkdir -p build bench/results
+	$(BIN)/python bench/chip_size.py --json > build/chip_size.json && mv build/chip_size.json bench/results/chip_size.json
 	$(BIN)/python docs/generate.py
 
 bitstreams: $(VENV)/.installed

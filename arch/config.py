@@ -398,6 +398,11 @@ class ChipConfig:
         column, row = self.place(core)
         return row // height * height * self.columns + column // width * width
 
+    @property
+    def host_cores(self) -> list[int]:
+        """The cores with a host: the north-western one of each chip."""
+        return [self.tile_cores(number)[0] for number in range(self.chips_across * self.chips_down)]
+
     def tile_cores(self, number: int) -> list[int]:
         """Numbers of the cores of chip ``number`` (chips count row by row), row by row."""
         width, height = self.columns // self.chips_across, self.rows // self.chips_down

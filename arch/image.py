@@ -96,8 +96,10 @@ class LoadableImage:
             raise ImageError(f"the image holds {len(self.memories)} cores; the chip has {len(self.config.cores)}")
         self._check_ports()
         self._check_populations()
+        axons = np.array([core.axons for core in self.config.cores])
+        hosts = np.array(self.config.host_cores)
         for number, (core, memory) in enumerate(zip(self.config.cores, self.memories, strict=True)):
-            self._check_core(number, core, memory)
+            self._check_core(number, core, memory, axons, hosts)
 
     @property
     def input_size(self) -> int:
@@ -182,7 +184,9 @@ class LoadableImage:
                 )
             found[piece.name] = piece
 
-    def _check_core(self, number: int, core: CoreConfig, memory: Mapping[str, WordArray]) -> None:
+    def _check_core(
+        self, number: int, core: CoreConfig, memory: Mapping[str, WordArray], axons_of: IntArray, hosts: IntArray
+    ) -> None:
         table = {name: region for name, region in regions(core).items() if region.in_image}
         if set(memory) != set(table):
             raise ImageError(f"core {number}: the image holds {sorted(memory)}; the geometry needs {sorted(table)}")
@@ -204,7 +208,7 @@ class LoadableImage:
         if (np.diff(last) < 0).any():
             raise ImageError(f"core {number}: neurons that take part in one tick are left out in a later one")
         self._check_rows(number, core, unpacked)
-        self._check_routes(number, core, unpacked["route_index"], unpacked["routes"])
+        self._check_routes(number, core, unpacked["route_index"], unpacked["routes"], axons_of, hosts)
         self._check_neurons(number, core, table, memory)
 
     @staticmethod
@@ -264,7 +268,16 @@ class LoadableImage:
                 "use a geometry with a wider accumulator or smaller weights"
             )
 
-    def _check_routes(self, number: int, core: CoreConfig, index: dict[str, IntArray], routes: dict[str, IntArray]) -> None:
+    def _check_routes(
+        self,
+        number: int,
+        core: CoreConfig,
+        index: Mapping[str, IntArray],
+        routes: Mapping[str, IntArray],
+        axons_of: IntArray,
+        hosts: IntArray,
+    ) -> None:
+        """``axons_of`` gives the axons of each core, ``hosts`` the cores with a host."""
         end = index["first"] + index["count"]
         used = index["count"] > 0
         if used.any() and end[used].max() > core.routes:
@@ -280,9 +293,8 @@ class LoadableImage:
         x, y = column + routes.get("dx", none), row + routes.get("dy", none)
         inside = (x >= 0) & (x < config.columns) & (y >= 0) & (y < config.rows)
         where = np.where(inside, y * config.columns + x, number)
-        axons = np.array([other.axons for other in config.cores])[where]
+        axons = axons_of[where]
         to_axon = routes["kind"] == Destination.AXON
-        hosts = np.unique([config.host_core(n) for n in range(len(config.cores))])
         wrong_place = reached & (~inside | (~to_axon & ~np.isin(where, hosts)))
         if wrong_place.any():
             entry = int(np.argmax(wrong_place))

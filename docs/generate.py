@@ -84,7 +84,7 @@ END = "<!-- end -->"
 #: The geometry that tables with widths and depths show.
 EXAMPLE_BOARD = next(iter(BOARDS.values()))
 EXAMPLE = EXAMPLE_BOARD.chip()
-CORE = EXAMPLE.core
+CORE = EXAMPLE.cores[0]
 LIF_WITH_EVERYTHING = Lif(
     leak_bits=9, stochastic_leak=True, current_bits=24, resets="all", negative_threshold=True, threshold_noise_bits=18,
     adaptation_bits=24,

@@ -102,7 +102,7 @@ class Chip:
         x, y = column + emitter.dx, row + emitter.dy
         inside = (x >= 0) & (x < config.columns) & (y >= 0) & (y < config.rows)
         destination = np.where(inside, y * config.columns + x, -1)
-        hosts = np.unique([config.host_core(n) for n in range(len(config.cores))])
+        hosts = np.array(config.host_cores)
         to_host = emitter.kind == Destination.OUTPUT
         lost = ~inside | (to_host & ~np.isin(destination, hosts))
         links = []

@@ -16,7 +16,7 @@ from spikeloom.arch.layout import IntArray, WordArray, ceil_div
 from spikeloom.arch.memory_map import Region, regions
 from spikeloom.arch.packet import Destination
 from spikeloom.network.image import Image
-from spikeloom.network.parameters import NeuronParameters, _number_sets, neuron_words
+from spikeloom.network.parameters import NeuronParameters, neuron_words, number_sets
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -358,7 +358,7 @@ def _neurons(where: str, core: CoreConfig, arrays: CoreArrays) -> dict[str, Word
             f"let each {core.group} follow one, or use group=1"
         )
     used = np.ones(size, np.bool_)
-    set_of, sets = (np.arange(size) // core.group, 0) if core.sets is None else _number_sets(core, model_of, used, values)
+    set_of, sets = (np.arange(size) // core.group, 0) if core.sets is None else number_sets(core, model_of, used, values)
     if sets > core.parameter_sets:
         raise CapacityError(
             f"{where}: its neurons have {sets} different parameter sets; the geometry holds {core.parameter_sets}: raise sets of the CoreConfig"

@@ -138,11 +138,11 @@ def neuron_parameters(core: CoreConfig, pieces: list[Piece]) -> NeuronParameters
                 values[model][name][end:filled] = values[model][name][end - 1]
     set_of, sets = np.arange(size) // core.group, 0
     if core.sets is not None:
-        set_of, sets = _number_sets(core, model_of, used, values)
+        set_of, sets = number_sets(core, model_of, used, values)
     return NeuronParameters(model_of, set_of, used, values, sets)
 
 
-def _number_sets(core: CoreConfig, model_of: IntArray, used: BoolArray, values: list[dict[str, IntArray]]) -> tuple[IntArray, int]:
+def number_sets(core: CoreConfig, model_of: IntArray, used: BoolArray, values: list[dict[str, IntArray]]) -> tuple[IntArray, int]:
     """Neurons with equal parameters share a set; the set of each neuron, and how many sets the populations need.
 
     Unused neurons get a set of their own for each model while there are sets left; otherwise that of the neuron before them.

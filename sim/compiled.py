@@ -11,18 +11,12 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import platformdirs
-
 from spikeloom.arch.errors import ToolError
+from spikeloom.golden.native import cache_folder
 from spikeloom.sim.toolchain import simulation_environment, verilator_root
 
 HARNESS = Path(__file__).parent / "harness.cpp"
 MODELS = Path(__file__).parent / "models"
-
-
-def cache_folder() -> Path:
-    """Where compiled simulators are kept: ``SPIKELOOM_CACHE``, or the user's cache folder."""
-    return Path(os.environ.get("SPIKELOOM_CACHE") or platformdirs.user_cache_dir("spikeloom"))
 
 
 def compile_model(verilog: str, top: str, *, is_top: bool, wires: int = 0, optimise: str = "-O2") -> Path:

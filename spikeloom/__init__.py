@@ -14,16 +14,19 @@ if not (_HERE / "arch").is_dir() and (_HERE.parent / "arch").is_dir():  # pragma
     __path__.append(str(_HERE.parent))
 
 from spikeloom.arch.config import ChipConfig, CoreConfig  # noqa: E402
-from spikeloom.arch.errors import ConfigError, SpikeloomError  # noqa: E402
+from spikeloom.arch.errors import ConfigError, SpikeloomError, ToolError  # noqa: E402
 from spikeloom.arch.image import LoadableImage  # noqa: E402
 from spikeloom.host.chip import Chip  # noqa: E402
+from spikeloom.host.fast_chip import FastGoldenChip  # noqa: E402
 from spikeloom.host.golden_chip import GoldenChip  # noqa: E402
+from spikeloom.host.traffic import Traffic, traffic  # noqa: E402
 from spikeloom.network import encode  # noqa: E402
 from spikeloom.network.adex import AdExCell  # noqa: E402
 from spikeloom.network.compile import compile_network as compile  # noqa: A004, E402
 from spikeloom.network.description import FixedCell, IF_curr_delta, Network, Neurons  # noqa: E402
 from spikeloom.network.image import Image  # noqa: E402
 from spikeloom.network.izhikevich import IzhikevichCell, QuadraticCell  # noqa: E402
+from spikeloom.network.mapped import CoreArrays, image_from_arrays  # noqa: E402
 from spikeloom.network.nir_import import read_nir  # noqa: E402
 
 if _TYPE_CHECKING:
@@ -33,6 +36,7 @@ __all__ = [
     "AdExCell",
     "Chip",
     "ChipConfig",
+    "CoreArrays",
     "CoreConfig",
     "FixedCell",
     "IF_curr_delta",
@@ -42,11 +46,14 @@ __all__ = [
     "Neurons",
     "QuadraticCell",
     "SpikeloomError",
+    "Traffic",
     "__version__",
     "compile",
     "encode",
+    "image_from_arrays",
     "open",
     "read_nir",
+    "traffic",
 ]
 
 
@@ -56,7 +63,7 @@ def open(kind: str, image: LoadableImage, *, fabric: Fabric | None = None) -> Ch
     Parameters
     ----------
     kind : str
-        "golden": the model in numpy. "rtl": the generated Verilog in a compiled simulator (the first call compiles it).
+        "golden": the golden model; its fast engine where there is a C++ compiler, else numpy. "rtl": the generated Verilog in a compiled simulator (the first call compiles it).
     image : Image
         What to load.
     fabric : Fabric
@@ -68,7 +75,10 @@ def open(kind: str, image: LoadableImage, *, fabric: Fabric | None = None) -> Ch
         If the kind is unknown.
     """
     if kind == "golden":
-        return GoldenChip(image)
+        try:
+            return FastGoldenChip(image)
+        except ToolError:
+            return GoldenChip(image)
     if kind == "rtl":
         from spikeloom.sim.rtl_bus import open_rtl
 
