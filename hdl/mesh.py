@@ -125,10 +125,11 @@ class Mesh(wiring.Component):
         for side, edge in edges.items():
             m.submodules[f"edge_{side}"] = edge
         self._connect_routers(m, routers, edges)
-        strobes = [router.misrouted for router in routers]
-        strobes += [
-            self._connect_core(m, number, core, router) for number, (core, router) in enumerate(zip(cores, routers, strict=True))
-        ]
+        strobes, buffers_empty = [router.misrouted for router in routers], []
+        for number, (core, router) in enumerate(zip(cores, routers, strict=True)):
+            arrived, empty = _add_buffer(m, router.o_local, f"arrived{number}")
+            buffers_empty.append(empty)
+            strobes.append(self._connect_core(m, number, core, router, arrived))
         m.d.sync += self.misrouted.eq(_count(strobes))
         m.d.sync += [
             self.errors.eq(_count([edge.errors for edge in edges.values()])),
@@ -136,7 +137,13 @@ class Mesh(wiring.Component):
         ]
         self._add_bus(m, cores)
         quiet, latency = _tree(
-            m, [core.idle for core in cores] + [router.empty for router in routers] + [edge.empty for edge in edges.values()]
+            m,
+            [
+                *(core.idle for core in cores),
+                *(router.empty for router in routers),
+                *buffers_empty,
+                *(edge.empty for edge in edges.values()),
+            ],
         )
         self._add_ticks(m, cores, edges, quiet, latency)
         return m
@@ -170,9 +177,8 @@ class Mesh(wiring.Component):
         for side, edge in edges.items():
             m.d.comb += [getattr(self, f"{port_name(side)}_tx").eq(edge.tx), edge.rx.eq(getattr(self, f"{port_name(side)}_rx"))]
 
-    def _connect_core(self, m: Module, number: int, core: Core, router: Router) -> Signal:
+    def _connect_core(self, m: Module, number: int, core: Core, router: Router, arrived: wiring.PureInterface) -> Signal:
         """A core and its router; at the host's core also the host. Gives a strobe for outputs that came to a core without a host."""
-        arrived = router.o_local
         to_host = arrived.payload.kind == Destination.OUTPUT
         lost = Signal(name=f"lost{number}")
         m.d.comb += [
@@ -298,6 +304,32 @@ class Mesh(wiring.Component):
                     m.d.sync += phase.eq(Phase.IDLE)
         with m.If(event):
             m.d.sync += [phase.eq(Phase.STARTING), settling.eq(0), ticking.eq(0), delivering.eq(1)]
+
+
+def _add_buffer(m: Module, source: wiring.PureInterface, name: str) -> tuple[wiring.PureInterface, Signal]:
+    """A buffer of two packets, so that what a core does about the first of them is not part of its router's longest path.
+
+    Returns
+    -------
+    stream interface
+        The packets.
+    empty : Signal
+        There are none.
+    """
+    result = stream.Signature(source.payload.shape()).create(path=(name,))
+    spare = Signal(source.payload.shape(), name=f"{name}_spare", reset_less=True)
+    spare_valid, empty = Signal(name=f"{name}_spare_valid"), Signal(name=f"{name}_empty")
+    moves = ~result.valid | result.ready
+    m.d.comb += [source.ready.eq(~spare_valid), empty.eq(~result.valid & ~spare_valid)]
+    with m.If(~spare_valid):
+        m.d.sync += spare.eq(source.payload)
+    m.d.sync += spare_valid.eq((spare_valid | source.valid) & ~moves)
+    with m.If(moves):
+        m.d.sync += [
+            result.valid.eq(spare_valid | source.valid),
+            result.payload.eq(Mux(spare_valid, spare.as_value(), source.payload.as_value())),
+        ]
+    return result, empty
 
 
 def packet_fields(core: Core) -> list[str]:
