@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from reading import table
+from reading import PageError, table
 
 RESULTS = Path(__file__).resolve().parents[1] / "bench" / "results"
 #: Peers in figures, measured for this project with the same tools, after the one repair that anyone would make to each.
@@ -36,10 +36,16 @@ PEERS_UP5K = (
 
 
 def results(name: str) -> dict[str, Any]:
-    """Output of a benchmark."""
+    """Output of a benchmark.
+
+    Raises
+    ------
+    PageError
+        If it was never run.
+    """
     path = RESULTS / f"{name}.json"
     if not path.exists():
-        raise SystemExit(f"{path} is missing; run: make bench")
+        raise PageError(f"{path} is missing; run: make {'bench-chip' if name == 'chip_size' else 'bench'}")
     data: dict[str, Any] = json.loads(path.read_text())
     return data
 
@@ -251,6 +257,78 @@ def neurons(kind: str) -> str:
     return table(head, rows)
 
 
+def router() -> str:
+    """Size and speed of the router."""
+    data = results("router")
+    titles = {"ecp5": "ECP5-6", "ice40-up": "UP5K"}
+    rows = []
+    for row in data["routers"].values():
+        used = row["used"]
+        rows.append(
+            (
+                titles[row["family"]],
+                f"{len(row['sides'])} neighbours",
+                f"{used['lut']:,}",
+                f"{used['ff']:,}" if "ff" in used else "",
+                ", ".join(f"{mhz:.0f}" for mhz in row["fmax_mhz"].values()),
+                f"{data['cycles_per_hop']:g}",
+                f"{row['packets_per_second_per_port'] / 1e6:,.0f}",
+                f"{row['packets_per_second'] / 1e6:,.0f}",
+            )
+        )
+    head = ("part", "router", "LUT or cells", "FF", "MHz (3 seeds)", "cycles per hop", "million packets/s and port", "and router")
+    return table(head, rows) + f"\n\nPackets of {data['packet_bits']} bits."
+
+
+def chip_size() -> str:
+    """The largest chip."""
+    data = results("chip_size")
+    used, available, core = data["used"], data["available"], data["core"]
+    cycles = data["tick_cycles_by_events_per_core"]
+    full = str(core["axons"])
+    names = {"lut": "LUT", "ff": "flip-flops", "ram": "block RAM", "dsp": "multipliers"}
+    rows = [
+        ("cores", f"{data['cores']} ({data['columns']} × {data['rows']}), each {core['axons']} axons × {core['neurons']} neurons"),
+        ("neurons and synapses", f"{data['neurons']:,} and {data['synapses']:,} of {core['weight_bits']} bits"),
+        *((title, f"{used[kind]:,} of {available[kind]:,}") for kind, title in names.items() if kind in used and kind in available),
+        ("routed MHz (by seed)", ", ".join(f"{mhz:.1f} ({seed})" for seed, mhz in data["fmax_mhz"].items())),
+        ("synaptic operations per cycle, at most", f"{data['operations_per_cycle']:,}"),
+        ("thousand million synaptic operations per second, at most", f"{data['peak_operations_per_second'] / 1e9:.1f}"),
+        (
+            "the same over whole ticks with every axon active",
+            f"{data['full_tick_operations_per_second'] / 1e9:.1f} ({cycles[full]['chip']} cycles per tick)",
+        ),
+        ("cycles of a tick by active axons per core", ", ".join(f"{count}: {row['chip']}" for count, row in cycles.items())),
+    ]
+    return table((f"whole chip on {data['board']} ({data['part']})", "figure"), rows)
+
+
+def golden_speed() -> str:
+    """The fast engine beside the plain model and NEST."""
+    names = {"fast": "fast engine", "golden": "plain model (numpy)", "nest": "NEST"}
+    rows = []
+    for load, result in results("golden_speed")["workloads"].items():
+        for who, row in result["contestants"].items():
+            rows.append(
+                (
+                    load,
+                    f"{result['cores']:,}",
+                    f"{result['synapses'] / 1e6:,.1f}",
+                    names[who],
+                    f"{row['ticks_per_cpu_second']:,.0f}",
+                    f"{row['peak_megabytes']:,.0f}",
+                    f"{row['rate_hz']:.1f}",
+                    "" if who == "fast" else f"{result['ratios'][f'fast_per_{who}']:,.1f} × as fast",
+                    "" if who == "fast" else "the same" if result["same_raster_as_fast"][who] else "DIFFERENT",
+                )
+            )
+    head = (
+        "workload", "cores", "million synapses", "simulator", "ticks per CPU second", "peak MB", "spikes per neuron and 1,000 ticks",
+        "fast engine is", "spikes",
+    )  # fmt: skip
+    return table(head, rows)
+
+
 def generators() -> dict[str, Callable[[], str]]:
     """What fills each region, by its name."""
     return {
@@ -263,6 +341,9 @@ def generators() -> dict[str, Callable[[], str]]:
         "figures-boards": boards,
         "figures-versions": versions,
         "figures-behaviours": behaviours,
+        "figures-router": router,
+        "figures-chip-size": chip_size,
+        "figures-golden-speed": golden_speed,
         "figures-neuron-pipelines": lambda: neurons("pipelines"),
         "figures-neuron-cores": lambda: neurons("cores"),
     }

@@ -25,11 +25,17 @@ MEANINGS = {
     "WORD_BYTES": "Bytes of a bus word.",
     "MIN_WEIGHT_BITS": "Fewest bits to which weights can be quantised.",
     "MAX_WEIGHT_BITS": "Most bits to which weights can be quantised.",
+    "EVENT_CORE_BITS": "Bits of the core in the EVENT register.",
+    "MAX_LINK_LANES": "Most data pins of a link between chips, in each direction.",
     "RUN_BITS": "Bits of the count of ticks left to run.",
     "SPRAM_DEPTH": "Words of one SPRAM block.",
     "SPRAM_WIDTH": "Bits of a word of one SPRAM block.",
     "MIN_DIVISOR": "Fewest clock cycles per bit of the line.",
 }
+
+
+class PageError(Exception):
+    """A page with a region that cannot be filled."""
 
 
 # Markdown -------------------------------------------------------------------------------------------------------------
@@ -58,8 +64,11 @@ def code(text: object) -> str:
 def doc(thing: object) -> str:
     """First paragraph of a docstring, on one line, without roles."""
     text = inspect.getdoc(thing) or ""
-    first = " ".join(text.split("\n\n", maxsplit=1)[0].split()).replace("``", "`")
-    return re.sub(r":\w+:`~?([^`]*)`", lambda match: code(match[1].rsplit(".", 1)[-1]), first)
+    return _without_roles(" ".join(text.split("\n\n", maxsplit=1)[0].split()).replace("``", "`"))
+
+
+def _without_roles(text: str) -> str:
+    return re.sub(r":\w+:`~?([^`]*)`", lambda match: code(match[1].rsplit(".", 1)[-1]), text)
 
 
 def section(thing: object, title: str) -> dict[str, str]:
@@ -79,7 +88,7 @@ def section(thing: object, title: str) -> dict[str, str]:
             current = entries.setdefault(line, [])
         elif line:
             current.append(line.strip())
-    return {head: " ".join(text) for head, text in entries.items()}
+    return {head: _without_roles(" ".join(text)) for head, text in entries.items()}
 
 
 def entry(entries: Mapping[str, str], name: str) -> tuple[str, str]:
@@ -121,6 +130,18 @@ def constants(module: ModuleType, *names: str) -> list[tuple[str, str, str]]:
         value = getattr(module, name)
         rows.append((code(name), code(_value(name, value)), notes.get(name) or MEANINGS[name]))
     return rows
+
+
+def constant_table(*groups: tuple[ModuleType, tuple[str, ...]]) -> str:
+    """Module constants."""
+    rows = [row for module, names in groups for row in constants(module, *names)]
+    return table(("constant", "value", "meaning"), rows)
+
+
+def enumeration(kind: type[enum.IntEnum], head: str) -> str:
+    """Members of an enumeration with their remarks."""
+    notes = members(kind)
+    return table((head, "name", "meaning"), ((int(member), code(member.name), notes[member.name]) for member in kind))
 
 
 def _value(name: str, value: Any) -> Any:

@@ -158,7 +158,9 @@ class Core(wiring.Component):
         bus_busy = Signal()
         clear_depth = max(scheduler.depth, update.rows, config.neuron_words)
         clear_index = Signal(range(clear_depth))
-        clearing = phase == Phase.CLEAR
+        # What is cleared lies far apart, so all of it hears of it a cycle late.
+        clearing, clear_late = Signal(init=1), Signal(range(clear_depth))
+        m.d.sync += [clearing.eq(phase == Phase.CLEAR), clear_late.eq(clear_index)]
         # Registered, because they come from everywhere and would be the longest paths; each costs a cycle per tick.
         was_integrating, was_updating = Signal(), Signal()
         m.d.sync += [
@@ -193,11 +195,11 @@ class Core(wiring.Component):
             update.last_neuron.eq(last_neuron),
             update.last_started.eq(control.read_data),
             update.clear.eq(clearing),
-            update.clear_index.eq(clear_index),
+            update.clear_index.eq(clear_late),
             scheduler.slot.eq(slot),
             scheduler.start.eq(phase == Phase.START),
             scheduler.clear.eq(clearing),
-            scheduler.clear_index.eq(clear_index),
+            scheduler.clear_index.eq(clear_late),
             scheduler.external.valid.eq(self.events.valid & ~clearing & ~bus_busy),
             scheduler.external.payload.eq(self.events.payload),
             self.events.ready.eq(scheduler.external.ready & ~clearing & ~bus_busy),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import pickle
@@ -21,6 +22,7 @@ from spikeloom.arch.memory_map import COUNTER_NAMES, regions
 from spikeloom.boards import build as build_module
 from spikeloom.cli.main import app
 from spikeloom.examples.digits.data import NETWORK, unseen_samples
+from spikeloom.golden.chip import Chip
 from spikeloom.golden.core import Core
 from spikeloom.network.image import FORMAT_VERSION, MAGIC, Image
 from tests.cli.conftest import Command, Result
@@ -107,7 +109,7 @@ def _spikes_in(path: Path) -> np.ndarray[Any, Any]:
 
 # Help -----------------------------------------------------------------------------------------------------------------------
 
-COMMANDS = ["compile", "run", "verify", "generate", "build", "boards", "demo", "check-neuron"]
+COMMANDS = ["compile", "run", "verify", "generate", "build", "boards", "demo", "check-neuron", "traffic"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -560,21 +562,21 @@ def test_verify_names_the_first_potential_that_differs_and_how_to_replay(
 
 
 def test_verify_names_the_first_output_event_that_differs(command: Command, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = Core.tick
+    right = Chip.tick
     number = 7
 
-    def tick(self: Core) -> Any:
-        fired, numbers, sent = right(self)
+    def tick(self: Chip) -> Any:
+        result = right(self)
         # In the second sample, tick 9, output 7 speaks up if it is silent, and the other way round.
         state["ticks"] += 1
         if state["ticks"] == 17 + 10:
-            sent = sent ^ (numbers == number)
-            state["sent"] = numbers[sent[0]].tolist()
-        return fired, numbers, sent
+            result = dataclasses.replace(result, outputs=result.outputs ^ (result.numbers == number))
+            state["sent"] = result.numbers[result.outputs[0]].tolist()
+        return result
 
     state: dict[str, Any] = {"ticks": 0}
     with monkeypatch.context() as spoilt:
-        spoilt.setattr(Core, "tick", tick)
+        spoilt.setattr(Chip, "tick", tick)
         result = command("verify", files / "net.loom", "--input", files / "spikes.npz")
     _check_mistake(result, 1, "sample 1: output differs: tick 9, core 0, event ")
     event = int(result.err.split("event ")[1].split(":")[0])

@@ -79,7 +79,7 @@ def test_cores_are_checked_in_all_geometries(command: Command, monkeypatch: pyte
     seen = []
 
     def cases(config: Any, fabric: Any, seeds: Any) -> str | None:
-        seen.append((len(config.models), list(seeds)))
+        seen.append((len(config.cores[0].models), list(seeds)))
         return None if len(seen) < 3 else "case 4: spike differs"
 
     monkeypatch.setattr("spikeloom.sim.neuron_check.compiled_cases", cases)

@@ -17,11 +17,10 @@ from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import COUNTER_NAMES, pack_neurons, regions
 from spikeloom.arch.packet import Destination
 from spikeloom.arch.registers import Address
-from spikeloom.hdl.core import KIND_CYCLES
+from spikeloom.hdl.core import KIND_CYCLES, empty_tick
 from spikeloom.hdl.fabric import GENERIC, Fabric
 from spikeloom.hdl.neuron import Timing, pipeline_class
 from spikeloom.sim.rtl_bus import RtlBus
-from tests.docs.test_generated import generate
 
 AXONS_PER_WORD = 16
 #: (kind, delay, target) of each destination.
@@ -230,7 +229,7 @@ def test_tick_without_events(circuit: tuple[Circuit, Formula]) -> None:
     chip, formula = circuit
     zero = np.zeros(chip.config.axons, np.int64)
     chip.load(zero, zero)
-    assert chip.tick([]) == generate.empty_tick(chip.config) == formula.d + formula.update + 12
+    assert chip.tick([]) == empty_tick(chip.config) == formula.d + formula.update + 12
 
 
 @pytest.mark.parametrize("model_of_rows", ["1" * 16, "0" * 8 + "1" * 8, "1" + "0" * 15, "01" * 8, "0011101100010111"])
@@ -301,7 +300,7 @@ def test_ticks_of_one_run_are_three_cycles_apart(circuit: tuple[Circuit, Formula
         chip.wait()
         lengths[ticks] = chip.bus.cycles - before
     # The end is seen by reading a register, which takes three cycles.
-    assert abs(lengths[20] - lengths[10] - 10 * (generate.empty_tick(chip.config) + 3)) < 3
+    assert abs(lengths[20] - lengths[10] - 10 * (empty_tick(chip.config) + 3)) < 3
 
 
 def test_cycles_of_an_access(circuit: tuple[Circuit, Formula]) -> None:

@@ -156,15 +156,16 @@ def test_accesses_that_the_table_does_not_list_are_bad_addresses_and_do_nothing(
         await bench.load(ctx, _firing(bench.config.cores[0], {0: [_output(3)]}))
         writable = (Address.CLEAR, Address.RUN, Address.EVENT)
         for register in REGISTERS:
+            if register.access == Access.SETTING:
+                continue
             write = register.address not in writable
             status, _ = await bench.request(ctx, register.address, int(write), 1)
             assert status == BAD, (register.name, "write" if write else "read")
         table = bench.table
         beyond = table["rows"].address() + 8
         for address in (
-            0x0A,
             0x0F,
-            0x15,
+            0x16,
             0x00FF_FFFF,
             0x10_0005,
             2 << 24,
@@ -178,7 +179,42 @@ def test_accesses_that_the_table_does_not_list_are_bad_addresses_and_do_nothing(
         for name in ("state", "delays", "counters"):
             assert await bench.write(ctx, table[name].address(), 1) == BAD
             assert await bench.read(ctx, table[name].address()) == 0
+        # A chip of one core has core 0 only.
+        assert await bench.write(ctx, Address.EVENT, 1 << 20 | 1 << 16) == BAD
         assert (await bench.read(ctx, Address.TICK), await bench.read(ctx, Address.STATUS)) == (0, 0)
+
+    _run(script)
+
+
+def test_period_is_kept_in_24_bits_and_a_lone_core_has_no_mesh_counters() -> None:
+    async def script(bench: Bench, ctx: Any) -> None:
+        await bench.wait(ctx)
+        for word in (0xFFFF_FFFF, 0x1234_5678, 0):
+            assert await bench.write(ctx, Address.PERIOD, word) == OK
+            assert await bench.read(ctx, Address.PERIOD) == word & 0xFF_FFFF
+        for register in (Address.OVERRUNS, Address.MISROUTED, Address.MESH_ERRORS, Address.MESH_REPEATS):
+            assert await bench.read(ctx, register) == 0
+
+    _run(script)
+
+
+def test_ticks_begin_exactly_a_period_apart() -> None:
+    async def script(bench: Bench, ctx: Any) -> None:
+        await bench.load(ctx)
+        assert await bench.write(ctx, Address.PERIOD, 500) == OK
+        assert await bench.write(ctx, Address.RUN, 4) == OK
+        ends, before = [], 0
+        for cycle in range(2200):
+            now = ctx.get(bench.dut.busy)
+            if before and not now:
+                ends.append(cycle)
+            before = now
+            await ctx.tick()
+        # Three periods, and the work of the last tick.
+        assert len(ends) == 1
+        assert 1500 < ends[0] < 1700
+        assert await bench.read(ctx, Address.TICK) == 4
+        assert await bench.read(ctx, Address.OVERRUNS) == 0
 
     _run(script)
 

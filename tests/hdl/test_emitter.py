@@ -240,3 +240,46 @@ def test_emission_runs_beside_the_update_of_later_neurons() -> None:
         assert left == [last - 2 * BLOCK + 2 + 8]
 
     simulate(bench.dut, run, watchers=[bench.watch], limit=200)
+
+
+@pytest.mark.parametrize("stalls", [0.0, 0.6])
+def test_in_a_mesh_entries_leave_as_packets(stalls: float) -> None:
+    """A list as long as the memory too, which holds a power of two of entries."""
+    config = CoreConfig(axons=9, neurons=8, lanes=2, destinations=16, reach_x=3, reach_y=1, payload=True)
+    dut = Emitter(config=config, fabric=POISONED)
+    rng = np.random.default_rng(3)
+    layout = route_layout(config)
+    columns = {
+        field.name: rng.integers(-(1 << field.bits - 1), 1 << field.bits - 1, 16)
+        if field.signed
+        else rng.integers(0, 1 << field.bits, 16)
+        for field in layout.fields
+    }
+    lists = {"first": [0, 3, 0, 15, 2, 0, 7, 0], "count": [16, 2, 0, 1, 5, 1, 9, 0]}
+    left: list[dict[str, int]] = []
+
+    async def watch(ctx: Any) -> None:
+        while True:
+            _, _, valid, ready, packet = await ctx.tick().sample(dut.packets.valid, dut.packets.ready, dut.packets.payload)
+            if valid and ready:
+                left.append({name: int(packet[name]) for name in (*columns, "payload")})
+
+    async def run(ctx: Any) -> None:
+        await load(ctx, dut.index_bus, route_index_layout(config).pack(lists))
+        await load(ctx, dut.route_bus, layout.pack(columns))
+        ctx.set(dut.start, 1)
+        await ctx.tick()
+        ctx.set(dut.start, 0)
+        for neuron in range(8):
+            ctx.set(dut.valid, 1)
+            ctx.set(dut.spikes, 1)
+            ctx.set(dut.last, int(neuron == 7))
+            await ctx.tick()
+        ctx.set(dut.valid, 0)
+        await ctx.tick()
+        while ctx.get(dut.busy):
+            await ctx.tick()
+
+    simulate(dut, run, watchers=[watch, _stalls(dut.packets, np.random.default_rng(4), stalls)])
+    entries = [first + i for first, count in zip(*lists.values(), strict=True) for i in range(count)]
+    assert left == [{name: int(values[entry]) for name, values in columns.items()} | {"payload": 0} for entry in entries]

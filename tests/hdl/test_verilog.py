@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import re
@@ -10,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from spikeloom.arch.config import ChipConfig, CoreConfig
+from spikeloom.hdl.chip import Chip
 from spikeloom.hdl.fabric import FABRICS
 from spikeloom.hdl.top import Top
-from spikeloom.hdl.verilog import plain_names, to_verilog
+from spikeloom.hdl.verilog import plain_names, share_modules, to_verilog
 from spikeloom.sim.compiled import MODELS
 from spikeloom.sim.toolchain import simulation_environment
 
@@ -122,3 +124,46 @@ def test_names_that_would_clash_are_kept_apart() -> None:
 
 def test_a_name_begins_with_a_letter() -> None:
     assert plain_names("\\0x[1] \\$ \\9 ") == "n_0x_1 n_ n_9 "
+
+
+# Modules that are alike ------------------------------------------------------------------------------------------------------
+
+
+def _modules(text: str) -> list[str]:
+    return re.findall(r"^module (\w+)", text, re.MULTILINE)
+
+
+def test_equal_cores_of_a_mesh_are_one_module() -> None:
+    small = CoreConfig(axons=4, neurons=4, lanes=2, levels=1, counters=False)
+    other = dataclasses.replace(small, axons=5, weight_words=None)
+    text = to_verilog(Chip(config=ChipConfig(cores=(small, other, small, small), columns=2, rows=2)), "chip")
+    cores = [name for name in _modules(text) if re.search(r"_core\d+$", name)]
+    assert cores == ["chip_mesh_core0", "chip_mesh_core1"]
+    instances = re.findall(r"^  (chip_mesh_core\d) +core(\d) \(", text, re.MULTILINE)
+    assert instances == [("chip_mesh_core0", "0"), ("chip_mesh_core1", "1"), ("chip_mesh_core0", "2"), ("chip_mesh_core0", "3")]
+    # Every port that an instance names is one of its module.
+    ports = {
+        name: set(re.findall(r"\w+", header))
+        for name, header in re.findall(r"^module (\w+) ?\((.*?)\);", text, re.MULTILINE | re.DOTALL)
+    }
+    found = re.findall(r"^  (\w+) +\w+ \(\n(.*?)^  \);", text, re.MULTILINE | re.DOTALL)
+    assert len(found) > 20
+    for module, connections in found:
+        assert set(re.findall(r"^    \.(\w+)", connections, re.MULTILINE)) == ports[module], module
+
+
+def test_modules_that_differ_only_in_names_of_ports_and_parts_are_shared() -> None:
+    def leaf(name: str, port: str, width: int) -> str:
+        return f"module {name}({port} , y);\n  input [{width}:0] {port} ;\n  output y;\n  assign y = {port} [0];\nendmodule\n"
+
+    def parent(name: str, part: str, port: str) -> str:
+        return f"module {name}(y);\n  output y;\n  {part}  part (\n    .{port} (2'h1),\n    .y(y)\n  );\nendmodule\n"
+
+    text = (
+        leaf("leaf0", "port_7_0", 1) + leaf("leaf1", "port_123_0", 1) + leaf("leaf2", "port_9_0", 2)
+        + parent("top0", "leaf0", "port_7_0") + parent("top1", "leaf1", "port_123_0") + parent("top2", "leaf2", "port_9_0")
+    )  # fmt: skip
+    shared = share_modules(text)
+    assert _modules(shared) == ["leaf0", "leaf2", "top0", "top2"]
+    assert "port_0 (2'h1)" in shared
+    assert "port_7_0" not in shared

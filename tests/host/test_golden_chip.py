@@ -13,6 +13,7 @@ from spikeloom.arch.errors import ConfigError, ImageError, InputError
 from spikeloom.arch.image import LoadableImage, PopulationMap, PortMap
 from spikeloom.arch.memory_map import COUNTER_NAMES
 from spikeloom.host import golden_chip
+from spikeloom.host.fast_chip import FastGoldenChip
 from spikeloom.host.golden_chip import GoldenChip
 from tests.helpers import LoneCore, core_case, empty_contents, loadable, pack, relay_config, relay_contents, relay_image
 
@@ -221,7 +222,7 @@ def test_refused_run_leaves_the_last_one_in_place() -> None:
 
 def test_open_gives_a_golden_chip_that_can_be_closed() -> None:
     with spikeloom.open("golden", relay_image()) as chip:
-        assert isinstance(chip, GoldenChip)
+        assert isinstance(chip, FastGoldenChip)
         assert chip.run([[1, 0]]).tolist() == [[True]]
 
 
