@@ -33,8 +33,8 @@ CORE = dataclasses.replace(PLAIN, weight_words=None, lanes=64, group=16)
 CHIP = ChipConfig(cores=(CORE,) * (COLUMNS * ROWS), columns=COLUMNS, rows=ROWS)
 #: Clock that the placer aims at (MHz), and of the serial port's divisor.
 AIM, BAUD = 100, 3_000_000
-#: Modules that are synthesised once for all cores.
-ALONE = "*_core[0-9]"
+#: Modules that are synthesised once for all cores, and banks of accumulators, whose address registers must not be merged.
+ALONE = "*_core[0-9] *_accumulators[0-9]"
 EVENTS = (0, 1, 26, 77, 256)
 
 

@@ -45,21 +45,22 @@ def memory_files(image: LoadableImage) -> dict[str, str]:
     Returns
     -------
     dict of str
-        Per memory ``core0_NAME.mem``, one word per line, and ``load.mem``: one bus write per line in the order in which a chip is loaded,
+        Per memory ``coreN_NAME.mem``, one word per line, and ``load.mem``: one bus write per line in the order in which a chip is loaded,
         address in the upper 32 bits and data in the lower.
     """
     files = {}
     writes = []
-    table = regions(image.config.cores[0])
-    for name, words in image.memories[0].items():
-        region = table[name]
-        digits = -(-region.layout.bits // 4)
-        lines = []
-        for index, word in enumerate(words.tolist()):
-            value = sum(part << (BUS_WORD_BITS * i) for i, part in enumerate(word))
-            lines.append(f"{value:0{digits}x}\n")
-            writes += [f"{region.address(index, i):08x}{part:08x}\n" for i, part in enumerate(word)]
-        files[f"core0_{name}.mem"] = "".join(lines)
+    for core, (config, memory) in enumerate(zip(image.config.cores, image.memories, strict=True)):
+        table = regions(config)
+        for name, words in memory.items():
+            region = table[name]
+            digits = -(-region.layout.bits // 4)
+            lines = []
+            for index, word in enumerate(words.tolist()):
+                value = sum(part << (BUS_WORD_BITS * i) for i, part in enumerate(word))
+                lines.append(f"{value:0{digits}x}\n")
+                writes += [f"{region.address(index, i, core):08x}{part:08x}\n" for i, part in enumerate(word)]
+            files[f"core{core}_{name}.mem"] = "".join(lines)
     files["load.mem"] = "".join(writes)
     return files
 
@@ -135,9 +136,16 @@ def build(
 
     Raises
     ------
+    ConfigError
+        If the chip has links: the boards' pin maps name no pins for them.
     ToolError
         If a tool fails, the design does not fit, or no seed meets the timing.
     """
+    if config.links:
+        raise ConfigError(
+            f"the chip has links to the {', '.join(config.links)}, and no pins of {target.name} are set aside for them; "
+            "generate the Verilog and connect them in a top level of your own"
+        )
     stage("Verilog")
     text = verilog_for(target, config)
     best = 0.0
@@ -157,8 +165,9 @@ def build(
                 "available": report.available,
                 "bitstream": f"{MODULE}{target.bitstream}",
                 "cycles": {
-                    "idle_tick": empty_tick(config.cores[0]),
-                    "event_of_a_full_row": max(row_cycles(config.cores[0]), config.cores[0].neuron_words),
+                    # Of the slowest core, without what a mesh adds.
+                    "idle_tick": max(empty_tick(core) for core in config.cores),
+                    "event_of_a_full_row": max(max(row_cycles(core), core.neuron_words) for core in config.cores),
                 },
             }
             files = {

@@ -25,7 +25,7 @@ from spikeloom.arch.registers import (
 )
 from spikeloom.hdl.core import Core
 from spikeloom.hdl.fabric import GENERIC, Fabric
-from spikeloom.hdl.mesh import Mesh, link_ports
+from spikeloom.hdl.mesh import Mesh, connect_links, link_ports
 
 ADDRESS_BITS = 32
 #: A request to the chip.
@@ -86,7 +86,7 @@ class Chip(wiring.Component):
                 "response": Out(stream.Signature(ChipResponse)),
                 "link_errors": In(BUS_WORD_BITS),
                 "busy": Out(1, init=1),
-                **(link_ports(config) if config.meshed else {}),
+                **link_ports(config),
             }
         )
 
@@ -96,10 +96,8 @@ class Chip(wiring.Component):
         # Alone, a core needs no mesh around it.
         core = Mesh(config=config, fabric=self.fabric) if config.meshed else Core(config=config.cores[0], fabric=self.fabric)
         m.submodules.mesh = core
-        for name in link_ports(config) if config.meshed else ():
-            m.d.comb += (
-                getattr(self, name).eq(getattr(core, name)) if name.endswith("_tx") else getattr(core, name).eq(getattr(self, name))
-            )
+        if config.meshed:
+            connect_links(m, self, core)
 
         # Ticks. ``go`` asks the core for a tick until it begins; ``ran`` is high while one runs.
         ticks_left = Signal(RUN_BITS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -18,6 +18,8 @@ from spikeloom.hdl.layouts import struct_of
 from spikeloom.hdl.ram import BankedRam, Ram, bus_port
 from spikeloom.hdl.random import MIXER_LATENCY, Mixer
 
+#: Lanes whose sums share a memory and its address registers.
+BANK_LANES = 16
 #: Fewest cycles from one row to the next: its descriptor is looked up, kept and taken.
 ROW_CYCLES = 3
 
@@ -312,54 +314,25 @@ class Crossbar(wiring.Component):
         m.d.sync += [high.eq(share ^ _combination(k, powers[low_bits:])) for k, high in enumerate(highs)]
         return [highs[lane >> low_bits] ^ lows[lane & (1 << low_bits) - 1] for lane in range(config.lanes)]
 
-    def _add_accumulators(self, m: Module, issue: Signal, word: Signal, weights: list[Value]) -> Signal:
-        """Sums: read, add, write. Stage n is n cycles after the weight address was issued; the sum is added in stage 2.
-
-        Reading by the update goes through the same stages with ``clearing`` set, and writes zeros. Returns whether any stage is busy.
-        """
+    def _add_accumulators(self, m: Module, issue: Signal, word: Signal, weights: list[Value]) -> Value:
+        """Sums in banks of lanes, and their read-out. Returns whether any stage is busy."""
         config = self.config
-        word_bits = bits_for(config.neuron_words)
-        ram = Ram(
-            width=config.lanes * config.sum_bits,
-            depth=config.neuron_words,
-            fabric=self.fabric,
-            style="distributed" if self._distributed else "block",
-        )
-        m.submodules.sum_ram = ram
-        layout = data.ArrayLayout(signed(config.sum_bits), config.lanes)
-        read_stage = 0 if self._late_sums else 1
-        valid = [issue, *(Signal(name=f"adding{i}") for i in (1, 2, 3))]
-        words = [word, *(Signal(word_bits, name=f"word{i}") for i in (1, 2, 3))]
-        clearing = [Signal(name=f"clearing{i}") for i in range(4)]
-        reading = [Signal(name=f"reading{i}") for i in range(4)]
-        # The update's read enters at the stage in which the memory is read.
-        for i in range(4):
-            if i == read_stage:
-                m.d.comb += [clearing[i].eq(self.read), reading[i].eq(valid[i] | self.read)]
-            elif i > read_stage:
-                m.d.sync += [clearing[i].eq(clearing[i - 1]), reading[i].eq(reading[i - 1])]
-            if i > 0:
-                m.d.sync += valid[i].eq(valid[i - 1])
-                m.d.sync += words[i].eq(Mux(valid[i - 1], words[i - 1], self.word) if i - 1 == read_stage else words[i - 1])
-        m.d.comb += [
-            ram.read_address.eq(Mux(valid[read_stage], words[read_stage], self.word)),
-            ram.read_enable.eq(reading[read_stage]),
+        banks = [
+            Accumulators(
+                config=config,
+                fabric=self.fabric,
+                weight_shape=weights[0].shape(),
+                late=self._late_sums,
+                distributed=self._distributed,
+            )
+            for _ in range(ceil_div(config.lanes, BANK_LANES))
         ]
-        sums = Signal(layout, reset_less=True)
-        if self._late_sums:
-            with m.If(reading[1]):
-                m.d.sync += sums.as_value().eq(ram.read_data)
-        else:
-            m.d.comb += sums.as_value().eq(ram.read_data)
-        # Stage 2: add. Stage 3: write.
-        added = Signal(layout, reset_less=True)
-        for lane in range(config.lanes):
-            m.d.sync += added[lane].eq(Mux(clearing[2], 0, sums[lane] + weights[lane]))
-        m.d.comb += [
-            ram.write_address.eq(words[3]),
-            ram.write_enable.eq(reading[3].replicate(ram.slices)),
-            ram.write_data.eq(added.as_value()),
-        ]
+        sums: list[Value] = []
+        for number, bank in enumerate(banks):
+            m.submodules[f"accumulators{number}"] = bank
+            m.d.comb += [bank.issue.eq(issue), bank.word.eq(word), bank.read.eq(self.read), bank.read_word.eq(self.word)]
+            m.d.comb += [port.eq(weight) for port, weight in zip(bank.weights, weights[number * BANK_LANES :], strict=False)]
+            sums += list(bank.sums)
         # Read-out: a mux of up to two levels, with a register behind the first. ``select`` travels beside the word.
         selects = [self.select]
         for i in range(3):
@@ -382,9 +355,93 @@ class Crossbar(wiring.Component):
                 m.d.sync += self.sums[p].eq(chosen)
             else:
                 m.d.comb += self.sums[p].eq(chosen)
-        busy = Signal(name="pipe_busy")
-        m.d.comb += busy.eq(Cat(reading[read_stage + 1 :]).any() | (valid[1] if read_stage else 0))
-        return busy
+        return banks[0].busy
+
+
+class Accumulators(wiring.Component):
+    """Sums of up to ``BANK_LANES`` lanes: read, add, write. Stage n is n cycles after the weight address was issued; stage 2 adds.
+
+    Reading by the update goes through the same stages with ``clearing`` set, and writes zeros. Each bank has address registers of its own,
+    because one register for all lanes of a wide row would be the longest path (where the synthesis tool does not merge them).
+
+    Members
+    -------
+    issue, word : In
+        A weight word was asked for, which belongs to this neuron word.
+    read, read_word : In
+        The update reads a neuron word.
+    weights : In(lanes x weight_shape)
+        The weights asked for two cycles ago.
+    sums : Out(lanes x signed(sum_bits))
+        The sums read last.
+    busy : Out(1)
+        A stage is busy.
+    """
+
+    def __init__(self, *, config: CoreConfig, fabric: Fabric, weight_shape: Shape, late: bool, distributed: bool) -> None:
+        self.config, self.fabric, self.late, self.distributed = config, fabric, late, distributed
+        self.lanes = min(config.lanes, BANK_LANES)
+        self.layout = data.ArrayLayout(signed(config.sum_bits), self.lanes)
+        word_bits = bits_for(config.neuron_words)
+        super().__init__(
+            {
+                "issue": In(1),
+                "word": In(word_bits),
+                "read": In(1),
+                "read_word": In(word_bits),
+                "weights": In(data.ArrayLayout(weight_shape, self.lanes)),
+                "sums": Out(self.layout),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        word_bits = bits_for(config.neuron_words)
+        ram = Ram(
+            width=self.lanes * config.sum_bits,
+            depth=config.neuron_words,
+            fabric=self.fabric,
+            style="distributed" if self.distributed else "block",
+        )
+        m.submodules.sum_ram = ram
+        read_stage = 0 if self.late else 1
+        valid = [self.issue, *(Signal(name=f"adding{i}") for i in (1, 2, 3))]
+        words = [self.word, *(Signal(word_bits, name=f"word{i}") for i in (1, 2, 3))]
+        clearing = [Signal(name=f"clearing{i}") for i in range(4)]
+        reading = [Signal(name=f"reading{i}") for i in range(4)]
+        # The update's read enters at the stage in which the memory is read.
+        for i in range(4):
+            if i == read_stage:
+                m.d.comb += [clearing[i].eq(self.read), reading[i].eq(valid[i] | self.read)]
+            elif i > read_stage:
+                m.d.sync += [clearing[i].eq(clearing[i - 1]), reading[i].eq(reading[i - 1])]
+            if i > 0:
+                m.d.sync += valid[i].eq(valid[i - 1])
+                m.d.sync += words[i].eq(Mux(valid[i - 1], words[i - 1], self.read_word) if i - 1 == read_stage else words[i - 1])
+        m.d.comb += [
+            ram.read_address.eq(Mux(valid[read_stage], words[read_stage], self.read_word)),
+            ram.read_enable.eq(reading[read_stage]),
+        ]
+        if self.late:
+            kept = Signal(self.layout, reset_less=True)
+            with m.If(reading[1]):
+                m.d.sync += kept.as_value().eq(ram.read_data)
+            m.d.comb += self.sums.as_value().eq(kept.as_value())
+        else:
+            m.d.comb += self.sums.as_value().eq(ram.read_data)
+        # Stage 2: add. Stage 3: write.
+        added = Signal(self.layout, reset_less=True)
+        for lane in range(self.lanes):
+            m.d.sync += added[lane].eq(Mux(clearing[2], 0, self.sums[lane] + self.weights[lane]))
+        m.d.comb += [
+            ram.write_address.eq(words[3]),
+            ram.write_enable.eq(reading[3].replicate(ram.slices)),
+            ram.write_data.eq(added.as_value()),
+            self.busy.eq(Cat(reading[read_stage + 1 :]).any() | (valid[1] if read_stage else 0)),
+        ]
+        return m
 
 
 def _unit(m: Module, weight: Value, number: Value, name: str) -> Value:

@@ -52,6 +52,13 @@ def link_ports(config: ChipConfig) -> dict[str, wiring.In | wiring.Out]:
     return {f"{port_name(side)}_{name}": direction(pins) for side in config.links for name, direction in (("tx", Out), ("rx", In))}
 
 
+def connect_links(m: Module, outer: wiring.Component, inner: wiring.Component) -> None:
+    """Lead the pins of the links out of a component that has the same."""
+    for name in link_ports(inner.config):
+        pins, inside = getattr(outer, name), getattr(inner, name)
+        m.d.comb += pins.eq(inside) if name.endswith("_tx") else inside.eq(pins)
+
+
 class Mesh(wiring.Component):
     """All cores of a chip. To the outside it behaves like one core.
 

@@ -10,6 +10,7 @@ from spikeloom.arch.config import ChipConfig
 from spikeloom.hdl.chip import Chip
 from spikeloom.hdl.fabric import GENERIC, Fabric
 from spikeloom.hdl.link import Link
+from spikeloom.hdl.mesh import connect_links, link_ports
 from spikeloom.hdl.uart import UartReceiver, UartTransmitter
 
 
@@ -33,11 +34,13 @@ class Top(wiring.Component):
         To the host.
     busy : Out(1)
         Ticks are running. For a light.
+    link_<side>_tx, link_<side>_rx : Out, In
+        Pins of the link to the neighbouring chip on that side, if there is one.
     """
 
     def __init__(self, *, config: ChipConfig, divisor: int, fabric: Fabric = GENERIC) -> None:
         self.config, self.divisor, self.fabric = config, divisor, fabric
-        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1)})
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), **link_ports(config)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -59,4 +62,5 @@ class Top(wiring.Component):
             chip.link_errors.eq(link.errors),
             self.busy.eq(chip.busy),
         ]
+        connect_links(m, self, chip)
         return m

@@ -36,6 +36,8 @@ from spikeloom.sim.rtl_bus import RtlTiledBus, rtl_bus
 #: Cases of one geometry, of which this many run under cocotb.
 CASES_PER_GEOMETRY, COCOTB_CASES = 50, 4
 TICKS = 20
+#: Each so many geometries one is a mesh, of cores with at most so many lanes.
+MESH_EVERY, MESH_LANES = 4, 8
 #: Noise on the wires between chips (:meth:`RtlTiledBus.noise`).
 FLIP_PPM, CUT_PPM = 200, 20
 
@@ -67,6 +69,35 @@ def random_geometry(rng: np.random.Generator) -> tuple[CoreConfig, Fabric]:
     )
     depth = int(rng.choice([0, 8, 64])) if fabric is ECP5 else 0
     return config, dataclasses.replace(fabric, poison_collisions=True, block_ram_depth=depth)
+
+
+def random_chip(rng: np.random.Generator) -> tuple[ChipConfig, Fabric]:
+    """A chip of one core."""
+    config, fabric = random_geometry(rng)
+    return ChipConfig(cores=(config,)), fabric
+
+
+def random_mesh(rng: np.random.Generator) -> tuple[ChipConfig, Fabric]:
+    """Two to four different cores on one chip or on two."""
+    columns, rows = ((2, 1), (1, 2), (3, 1), (1, 3), (2, 2))[rng.integers(0, 5)]
+    cores: list[CoreConfig] = []
+    while len(cores) < columns * rows:
+        core, fabric = random_geometry(rng)
+        # Wide rows take long to compile, and change nothing between cores.
+        if core.lanes <= MESH_LANES:
+            cores.append(core)
+    across = 2 if columns == 2 and rng.random() < 0.5 else 1
+    down = 2 if rows == 2 and across == 1 and rng.random() < 0.5 else 1
+    return ChipConfig(
+        cores=tuple(cores),
+        columns=columns,
+        rows=rows,
+        payload=bool(rng.integers(0, 2)),
+        chips_across=across,
+        chips_down=down,
+        link_lanes=int(rng.integers(1, 9)),
+        link_cell=int(rng.integers(4, 8)),
+    ), fabric
 
 
 def random_lif(rng: np.random.Generator, weight_bits: int) -> Lif:
@@ -188,12 +219,13 @@ def fuzz_geometry(number: int, cases: int, simulator: str = "verilator") -> tupl
     int
         Ticks compared.
     """
-    config, fabric = random_geometry(np.random.default_rng(number))
+    rng = np.random.default_rng(number)
+    config, fabric = random_mesh(rng) if number % MESH_EVERY == 0 else random_chip(rng)
     seeds = range(1000 * number, 1000 * number + cases)
-    under_cocotb = seeds[: COCOTB_CASES if cases >= CASES_PER_GEOMETRY else 0]
-    difference = compiled_cases(ChipConfig(cores=(config,)), fabric, seeds[len(under_cocotb) :])
+    under_cocotb = seeds[: COCOTB_CASES if cases >= CASES_PER_GEOMETRY and not config.meshed else 0]
+    difference = compiled_cases(config, fabric, seeds[len(under_cocotb) :], compare_every=len(config.cores))
     if difference is None and under_cocotb:
-        difference = cocotb_cases(config, fabric, under_cocotb, simulator)
+        difference = cocotb_cases(config.cores[0], fabric, under_cocotb, simulator)
     if difference is not None:
         difference = (
             f"geometry {number} ({fabric.name}, block_ram_depth {fabric.block_ram_depth}): {difference}; "

@@ -184,6 +184,7 @@ def make_image(config: CoreConfig | None = None) -> LoadableImage:
         inputs=(PortMap("axons", 0, len(axons)),),
         outputs=(PortMap("behaviours", 0, count),),
         input_index=axons,
+        input_core=np.zeros(len(axons), np.int64),
         input_axon=axons,
         input_offset=np.zeros(len(axons), np.int64),
         output_shift=np.zeros(count, np.int64),

@@ -22,8 +22,10 @@ from spikeloom.sim.compiled import MODELS
 from spikeloom.sim.toolchain import simulation_environment
 
 SMALL = ChipConfig(
-    core=CoreConfig(
-        axons=32, neurons=16, weight_bits=8, lanes=8, levels=1, counters=False, models=(Lif(state_bits=16, fraction_bits=4),)
+    cores=(
+        CoreConfig(
+            axons=32, neurons=16, weight_bits=8, lanes=8, levels=1, counters=False, models=(Lif(state_bits=16, fraction_bits=4),)
+        ),
     )
 )
 

@@ -1,10 +1,10 @@
 # amaranth: UnusedElaboratable=no
-"""The cycle formulas of docs/core.md and docs/chip.md against the compiled circuit."""
+"""The cycle formulas of docs/core.md, docs/chip.md and docs/mesh.md against the compiled circuit."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from spikeloom.arch.registers import Address
 from spikeloom.hdl.core import KIND_CYCLES, empty_tick
 from spikeloom.hdl.fabric import GENERIC, Fabric
 from spikeloom.hdl.neuron import Timing, pipeline_class
+from spikeloom.host.bus import event_words
 from spikeloom.sim.rtl_bus import RtlBus
 
 AXONS_PER_WORD = 16
@@ -147,7 +148,7 @@ class Circuit:
     def tick(self, axons: Sequence[int]) -> int:
         """Cycles of one tick with these events, as the core counts them."""
         before = self.cycles_counted()
-        self.bus.tick(np.array(axons, np.int64))
+        self.bus.tick(event_words(np.zeros(len(axons), np.int64), np.array(axons, np.int64)))
         return self.cycles_counted() - before
 
 
@@ -309,3 +310,52 @@ def test_cycles_of_an_access(circuit: tuple[Circuit, Formula]) -> None:
         before = chip.bus.cycles
         chip.bus.read(address, 10, same=True)
         assert chip.bus.cycles - before == 10 * cycles
+
+
+@pytest.fixture(scope="module")
+def mesh() -> Iterator[RtlBus]:
+    """2 x 2 cores whose neurons all take part and never fire."""
+    config = ChipConfig(cores=(SMALL,) * 4, columns=2, rows=2)
+    bus = RtlBus(config, optimise="-O0")
+    clear(bus)
+    # From the threshold 100 and otherwise zero parameters no neuron ever fires.
+    values = {"last": SMALL.neurons - 1, "threshold": 100}
+    for core, geometry in enumerate(config.cores):
+        table = regions(geometry)
+        for name in ("control", "parameters", "firing", "own"):
+            layout = table[name].layout
+            word = layout.pack({field.name: np.array([values.get(field.name, 0)]) for field in layout.fields})[0]
+            for index in range(table[name].depth):
+                bus.write(table[name].address(index, core=core), word)
+    yield bus
+    bus.close()
+
+
+def clear(bus: RtlBus) -> None:
+    while int(bus.read(Address.STATUS, 1)[0]) & 1:
+        pass
+    bus.write(Address.CLEAR, np.ones(1, np.uint32))
+    while int(bus.read(Address.STATUS, 1)[0]) & 1:
+        pass
+
+
+def test_tick_of_a_mesh_is_that_of_its_busiest_core_and_the_tree(mesh: RtlBus) -> None:
+    # Twelve leaves: cores, routers and buffers.
+    latency = 2
+    lengths = {}
+    for ticks in (10, 20):
+        clear(mesh)
+        before = mesh.cycles
+        mesh.write(Address.RUN, np.array([ticks], np.uint32))
+        while int(mesh.read(Address.STATUS, 1)[0]) & 1:
+            pass
+        lengths[ticks] = mesh.cycles - before
+    assert abs(lengths[20] - lengths[10] - 10 * (empty_tick(SMALL) + latency + 2 + 3)) < 3
+
+
+@pytest.mark.parametrize("core", range(4))
+def test_a_memory_of_a_mesh_takes_three_cycles_more(mesh: RtlBus, core: int) -> None:
+    clear(mesh)
+    before = mesh.cycles
+    mesh.read(regions(SMALL)["rows"].address(core=core), 10, same=True)
+    assert mesh.cycles - before == 10 * 12

@@ -74,3 +74,13 @@ GEOMETRIES: dict[str, tuple[CoreConfig, Fabric]] = {
         poisoned(ECP5),
     ),
 }  # fmt: skip
+
+#: Those whose cores run under cocotb, with stalls on every stream; the others run as chips in the compiled simulator.
+COCOTB = (
+    "one lane, banked weights",
+    "eight lanes on UP5K",
+    "eight lanes, late sums",
+    "sixty-four lanes, sixteen pipelines",
+    "every option of lif, sets",
+    "three models, one bit per synapse",
+)

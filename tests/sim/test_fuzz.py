@@ -16,7 +16,7 @@ FIRST, GEOMETRIES, CASES = 710, 4, 25
 
 
 def test_random_geometries_equal_golden():
-    """4 geometries nobody chose, 25 cases each."""
+    """4 geometries nobody chose, one of them a mesh, 25 cases each."""
     for number in range(FIRST, FIRST + GEOMETRIES):
         difference, ticks = fuzz.fuzz_geometry(number, CASES)
         assert difference is None, difference
@@ -34,6 +34,14 @@ def test_random_geometries_visit_all_fabrics_lanes_weights_and_models():
     assert {model.resets for config, _ in drawn for model in config.models if isinstance(model, Lif)} == set(RESETS)
     assert {config.pipelines for config, _ in drawn} == {1, 2, 4, 8, 16}
     assert all(fabric.poison_collisions for _, fabric in drawn)
+
+
+def test_random_meshes_visit_several_shapes_cores_and_chips():
+    drawn = [fuzz.random_mesh(np.random.default_rng(number))[0] for number in range(60)]
+    assert {(config.columns, config.rows) for config in drawn} == {(2, 1), (1, 2), (3, 1), (1, 3), (2, 2)}
+    assert {(config.chips_across, config.chips_down) for config in drawn} == {(1, 1), (2, 1), (1, 2)}
+    assert all(len(set(config.cores)) > 1 for config in drawn)
+    assert any(number % fuzz.MESH_EVERY == 0 for number in range(FIRST, FIRST + GEOMETRIES))
 
 
 def one_too_many(model, parameters, state, sums, random):

@@ -76,7 +76,7 @@ def test_a_repeated_request_is_answered_again_and_not_carried_out_twice(bus):
         pass
     from spikeloom.arch.memory_map import COUNTER_NAMES, regions
 
-    values = bus.read(regions(CONFIG.core)["counters"].address(), len(COUNTER_NAMES))
+    values = bus.read(regions(CONFIG.cores[0])["counters"].address(), len(COUNTER_NAMES))
     counters = dict(zip(COUNTER_NAMES, values.tolist(), strict=True))
     assert (counters["events"], counters["merged"]) == (1, 0)
 
@@ -103,7 +103,7 @@ def test_a_senseless_request_is_refused_with_its_reason(bus, operation, count, d
 
 
 def test_an_unknown_address_ends_a_request_and_says_after_how_many_words(bus):
-    response = bus.request(Operation.READ, Address.GEOMETRY_4, 3)
+    response = bus.request(Operation.READ, Address.GEOMETRY_5, 3)
     assert (response.status, response.count, len(response.data)) == (Status.BAD_ADDRESS, 1, 1)
 
 
