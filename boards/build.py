@@ -66,7 +66,7 @@ def memory_files(image: LoadableImage) -> dict[str, str]:
 
 
 def generate(target: Target, config: ChipConfig, folder: Path, image: LoadableImage | None = None) -> dict[str, Any]:
-    """Write ``spikeloom.v``, the memory files of an image, and ``report.json``.
+    """Write ``spikeloom.v`` (``spikeloom_chipN.v`` if several chips share the mesh), the memory files of an image, and ``report.json``.
 
     Parameters
     ----------
@@ -93,8 +93,9 @@ def generate(target: Target, config: ChipConfig, folder: Path, image: LoadableIm
         raise ConfigError(
             f"the image was made for geometry {image.config.geometry_id:#010x}, not for {config.geometry_id:#010x}; compile it for this board"
         )
-    text = verilog_for(target, config)
-    files = {f"{MODULE}.v": text}
+    tiles = config.chips_across * config.chips_down
+    names = [f"{MODULE}.v"] if tiles == 1 else [f"{MODULE}_chip{number}.v" for number in range(tiles)]
+    files = {name: verilog_for(target, config.tile(number)) for number, name in enumerate(names)}
     if image is not None:
         files |= {f"memory/{name}": content for name, content in memory_files(image).items()}
     report: dict[str, Any] = {
@@ -137,13 +138,13 @@ def build(
     Raises
     ------
     ConfigError
-        If the chip has links: the boards' pin maps name no pins for them.
+        If the chip has links, for which no pins are set aside.
     ToolError
         If a tool fails, the design does not fit, or no seed meets the timing.
     """
-    if config.links:
+    if config.links or config.chips_across * config.chips_down > 1:
         raise ConfigError(
-            f"the chip has links to the {', '.join(config.links)}, and no pins of {target.name} are set aside for them; "
+            f"the chip has links to others, and no pins of {target.name} are set aside for them; "
             "generate the Verilog and connect them in a top level of your own"
         )
     stage("Verilog")

@@ -99,6 +99,17 @@ def _step(dt: str) -> float | str:
         raise ConfigError(f"--dt is {dt!r}; it must be a number of seconds, 'auto' or 'steps'") from None
 
 
+def _read_chip(path: Path) -> ChipConfig:
+    try:
+        return ChipConfig.from_dict(json.loads(path.read_text()))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ConfigError(f"{path} is not a JSON file: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
 def _spikes(path: Path, image: Image, limit: int | None) -> np.ndarray[Any, Any]:
     dt = image.notes.get("dt_ms")
     spikes = read_spikes(path, float(dt) if isinstance(dt, int | float) else None)
@@ -129,18 +140,30 @@ def compile(  # noqa: A001 (the command's name)
     late_feedback: Annotated[
         bool, typer.Option("--late-feedback", help="Accept feedback through several layers that comes later.")
     ] = False,
+    chip: Annotated[
+        Path | None,
+        typer.Option(metavar="CHIP.json", help="Geometry of a chip, or of several, instead of the board's (docs/config.md)."),
+    ] = None,
 ) -> None:
     """Quantise, place and route a NIR network into an image, and report what went where."""
     # The enumerations hold the very texts that read_nir names as literals; a type checker cannot see that.
     network: Network = spikeloom.read_nir(net, dt=_step(dt), reset=reset.value, integrator=integrator.value)  # type: ignore[arg-type]
     stimulus = None if samples is None else read_spikes(samples, network.dt)
     image = spikeloom.compile(
-        network, board=board, weight_bits=weight_bits, scale=scale.value, samples=stimulus, late_feedback=late_feedback
+        network,
+        board=board if chip is None else None,
+        config=None if chip is None else _read_chip(chip),
+        weight_bits=weight_bits,
+        scale=scale.value,
+        samples=stimulus,
+        late_feedback=late_feedback,
     )
     image.save(output)
     image_tables(image)
     report_warnings(image)
-    say(f"{output}: {output.stat().st_size} bytes, for {board} (geometry {image.config.geometry_id:#010x})")
+    say(
+        f"{output}: {output.stat().st_size} bytes, for {board if chip is None else chip} (geometry {image.config.geometry_id:#010x})"
+    )
 
 
 @app.command()

@@ -267,14 +267,19 @@ class Chip(wiring.Component):
 
         pop, head_valid, head = Signal(), Signal(), Signal(BUS_WORD_BITS)
         head_tick = Signal(OUTPUT_TICK_BITS)
-        is_tick = queue.r_data[-1]
-        with m.If(queue.r_rdy & is_tick):
-            m.d.sync += head_tick.eq(queue.r_data)
+        # The entry in front has left the memory, whose output is late.
+        entry, entry_valid, is_tick = Signal(ENTRY_BITS), Signal(), Signal()
+        m.d.comb += [is_tick.eq(entry_valid & entry[-1]), queue.r_en.eq(~entry_valid | is_tick | pop)]
+        with m.If(queue.r_en):
+            m.d.sync += [entry.eq(queue.r_data), entry_valid.eq(queue.r_rdy)]
+        with m.If(clear):
+            m.d.sync += entry_valid.eq(0)
+        with m.If(is_tick):
+            m.d.sync += head_tick.eq(entry)
         number = Signal(OUTPUT_NUMBER_BITS)
         m.d.comb += [
-            queue.r_en.eq(is_tick | pop),
-            number.eq(queue.r_data[:OUTPUT_TICK_BITS]),
-            head_valid.eq(queue.r_rdy & ~is_tick),
+            number.eq(entry[:OUTPUT_TICK_BITS]),
+            head_valid.eq(entry_valid & ~entry[-1]),
             head.eq(Mux(head_valid, Cat(number, head_tick, Const(1, 1)), 0)),
         ]
         return pop, head_valid, head
