@@ -41,6 +41,7 @@ MAX_OUTPUTS = 1 << 15
 SIDES = ("north", "east", "south", "west")
 #: Bits of the payload of a packet, where it has one.
 PAYLOAD_BITS = 8
+#: Most data pins of a link in each direction.
 MAX_LINK_LANES = 16
 
 

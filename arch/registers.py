@@ -144,6 +144,7 @@ REGISTERS: tuple[Register, ...] = (
 
 #: Bits of the fields of the EVENT and OUTPUT registers.
 EVENT_AXON_BITS = 16
+#: Bits of the core in the EVENT register.
 EVENT_CORE_BITS = 12
 OUTPUT_NUMBER_BITS = 16
 OUTPUT_TICK_BITS = 15
