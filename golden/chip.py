@@ -40,7 +40,7 @@ class ChipTick:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Destinations with the same source core, destination core and delay.
+    """Destinations with the same core and delay.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Links:
     delay : int
         Ticks.
     source, axons : int64 arrays ``[K]``
-        Neuron of the source core, and axon it reaches.
+        Neuron of the chip (those of core 0 first), and axon it reaches.
     """
 
     core: int
@@ -82,36 +82,35 @@ class Chip:
     def __init__(self, config: ChipConfig, memories: Sequence[Mapping[str, WordArray]], batch: int = 1) -> None:
         self.config = config
         self.cores = [Core(core, memory, batch) for core, memory in zip(config.cores, memories, strict=True)]
-        self.links: list[list[Links]] = []
-        self.lost: list[IntArray] = []
-        self.output_links: list[IntArray] = []
-        numbers = []
-        for number, core in enumerate(self.cores):
-            links, lost, output_source, output_numbers = self._expand(number, core)
-            self.links.append(links)
-            self.lost.append(lost)
-            self.output_links.append(output_source)
-            numbers.append(output_numbers)
-        self.output_numbers: IntArray = np.concatenate(numbers)
+        #: First neuron of each core among those of the chip.
+        self.first = np.cumsum([0, *(core.neurons for core in config.cores)])
+        expanded = [self._expand(number, core) for number, core in enumerate(self.cores)]
+        source, kind, delay, target, goal = (np.concatenate(column) for column in zip(*expanded, strict=True))
+        hosted = np.isin(goal, config.host_cores)
+        to_host = kind == Destination.OUTPUT
+        to_axon, out = ~to_host & (goal >= 0), to_host & hosted
+        #: Source neuron of each packet that gets lost.
+        self.lost: IntArray = source[~to_axon & ~out]
+        #: Source neuron and number of each output link.
+        self.output_sources: IntArray = source[out]
+        self.output_numbers: IntArray = target[out]
+        self.links: list[Links] = []
+        # Sorted, so that each part is a slice.
+        chosen = np.flatnonzero(to_axon)
+        chosen = chosen[np.lexsort((delay[chosen], goal[chosen]))]
+        changes = np.flatnonzero((np.diff(goal[chosen], prepend=-1) != 0) | (np.diff(delay[chosen], prepend=-1) != 0))
+        for part in np.split(chosen, changes[1:]) if len(chosen) else ():
+            self.links.append(Links(int(goal[part[0]]), int(delay[part[0]]), source[part], target[part]))
         self.clear(batch)
 
-    def _expand(self, number: int, core: Core) -> tuple[list[Links], IntArray, IntArray, IntArray]:
-        """Links of a core to others, the source neurons of its lost packets, and the sources and numbers of its outputs."""
+    def _expand(self, number: int, core: Core) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray]:
+        """Source neuron, kind, delay, target and destination core (-1: outside the mesh) of each link of a core."""
         config, emitter = self.config, core.emitter
         column, row = config.place(number)
         x, y = column + emitter.dx, row + emitter.dy
         inside = (x >= 0) & (x < config.columns) & (y >= 0) & (y < config.rows)
-        destination = np.where(inside, y * config.columns + x, -1)
-        hosts = np.array(config.host_cores)
-        to_host = emitter.kind == Destination.OUTPUT
-        lost = ~inside | (to_host & ~np.isin(destination, hosts))
-        links = []
-        to_axon = ~to_host & ~lost
-        for pair in np.unique(np.stack([destination[to_axon], emitter.delay[to_axon]]), axis=1).T.tolist():
-            chosen = to_axon & (destination == pair[0]) & (emitter.delay == pair[1])
-            links.append(Links(pair[0], pair[1], emitter.source[chosen], emitter.target[chosen]))
-        out = to_host & ~lost
-        return links, emitter.source[lost], emitter.source[out], emitter.target[out]
+        goal = np.where(inside, y * config.columns + x, -1)
+        return self.first[number] + emitter.source, emitter.kind, emitter.delay, emitter.target, goal
 
     def clear(self, batch: int | None = None) -> None:
         """Initial state: everything 0, nothing pending, next tick 0."""
@@ -127,10 +126,9 @@ class Chip:
     def tick(self) -> ChipTick:
         """Run one tick of all cores."""
         spikes = [core.tick() for core in self.cores]
-        for fired, links, lost in zip(spikes, self.links, self.lost, strict=True):
-            for link in links:
-                self.cores[link.core].inject(link.axons, fired[:, link.source], link.delay)
-            self.misrouted += fired[:, lost].sum(axis=1)
+        fired = np.concatenate(spikes, axis=1)
+        for link in self.links:
+            self.cores[link.core].inject(link.axons, fired[:, link.source], link.delay)
+        self.misrouted += fired[:, self.lost].sum(axis=1)
         self.ticks += 1
-        outputs = np.concatenate([fired[:, source] for fired, source in zip(spikes, self.output_links, strict=True)], axis=1)
-        return ChipTick(spikes, self.output_numbers, outputs)
+        return ChipTick(spikes, self.output_numbers, fired[:, self.output_sources])

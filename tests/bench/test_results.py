@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "bench" / "results"
-NAMES = ("core_size", "mnist", "layers", "boards", "behaviours", "neurons")
+NAMES = ("core_size", "mnist", "layers", "boards", "behaviours", "neurons", "router", "golden_speed", "chip_size")
 
 
 def result(name):
@@ -47,6 +47,35 @@ def test_cores_reach_the_clocks_and_rates_that_the_readme_tells():
         assert core["cycles_per_event"] <= 256 / lanes + 4, name
         assert core["idle_tick_cycles"] <= 300, name
         assert core["fmax_median_mhz"] >= (100 if core["family"] == "ecp5" else 40), name
+
+
+def test_router_is_fast_enough_for_the_mesh():
+    routers = result("router")["routers"]
+    for name in ("ecp5, middle", "ecp5, corner"):
+        assert routers[name]["fmax_median_mhz"] >= 150, name
+    for name, router in routers.items():
+        assert set(router["packets_per_cycle_by_port"].values()) == {1.0}, name
+    assert result("router")["cycles_per_hop"] <= 2
+
+
+def test_golden_engine_leaves_nest_behind_with_the_same_spikes():
+    workloads = result("golden_speed")["workloads"]
+    for name, workload in workloads.items():
+        assert set(workload["same_raster_as_fast"].values()) == {True}, name
+    assert workloads["B"]["ratios"]["fast_per_nest"] >= 30
+    large = workloads["C"]["contestants"]["fast"]
+    assert large["ticks_per_cpu_second"] >= 200
+    assert large["peak_megabytes"] < 1000
+
+
+def test_the_largest_chip_does_fifty_thousand_million_operations_per_second():
+    data = result("chip_size")
+    assert data["used"]["ram"] <= data["available"]["ram"]
+    assert data["peak_operations_per_second"] == round(data["operations_per_cycle"] * max(data["fmax_mhz"].values()) * 1e6)
+    assert data["peak_operations_per_second"] >= 50e9
+    # Each event of a full row takes as many cycles as the row has words.
+    cycles = data["tick_cycles_by_events_per_core"]
+    assert cycles["256"]["core"] - cycles["77"]["core"] == (256 - 77) * data["core"]["neurons"] // data["core"]["lanes"]
 
 
 def test_mnist_keeps_accuracy_and_equality():

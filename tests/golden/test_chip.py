@@ -103,8 +103,9 @@ def test_outputs_of_both_chips_of_a_mesh_leave_through_their_corners() -> None:
         {"kind": [Destination.OUTPUT] * 4, "delay": [0] * 4, "target": [0, 1, 2, 3], "dx": [-1, -3, -2, 0]}
     )
     chip = Chip(config, (*case.image.memories[:3], memory))
-    assert len(chip.output_links[3]) == 4
-    assert len(chip.lost[3]) == 2
+    ours = chip.first[3]
+    assert (chip.output_sources >= ours).sum() == 4
+    assert (chip.lost >= ours).sum() == 2
     assert chip.output_numbers[-4:].tolist() == [0, 1, 0, 1]
 
 
