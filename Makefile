@@ -32,7 +32,7 @@ fuzz: $(VENV)/.installed
 prove: $(VENV)/.installed-dev
 	$(BIN)/python -m spikeloom.sim.formal --deep
 
-# Every figure of the README but that of "bench-chip"; writes bench/results/*.json and the README's tables.
+# Every figure of the README; writes bench/results/*.json and the README's tables.
 bench: $(VENV)/.installed
 	mkdir -p bench/results
 	$(BIN)/python bench/core_size.py --json > build/core_size.json && mv build/core_size.json bench/results/core_size.json
@@ -48,7 +48,7 @@ bench: $(VENV)/.installed
 	$(BIN)/spikeloom demo -o build/demo && cp build/demo/demo.json bench/results/digits.json && cp build/demo/demo.png docs/demo.png
 	$(BIN)/python docs/generate.py
 
-# The largest chip of the ULX3S: an hour of place and route.
+# A chip that fills the ULX3S: an hour of place and route.
 bench-chip: $(VENV)/.installed
 	mkdir -p build bench/results
 	$(BIN)/python bench/chip_size.py --json > build/chip_size.json && mv build/chip_size.json bench/results/chip_size.json

@@ -30,7 +30,7 @@ AXON_TYPES = 4
 TYPE_WEIGHT_BITS = 9
 
 WEIGHT_BITS = (1, 2, 4, 8, 16)
-MAX_LANES = 64
+MAX_LANES = 128
 MAX_AXONS = 8192
 MAX_NEURONS = 8192
 #: Columns and rows of the largest mesh.
@@ -79,7 +79,7 @@ class CoreConfig:
         Bits of a signed synaptic weight: 2, 4, 8 or 16; or 1: a synapse is there or not, and its weight is that of the neuron for the
         axon's type.
     lanes : int
-        Neurons accumulated per cycle, a power of two, 1 to 64. Changes time, never a result.
+        Neurons accumulated per cycle, a power of two, 1 to 128. Changes time, never a result.
     pipelines : int
         Neurons updated per cycle, a power of two not above ``lanes`` nor 16. Changes time, never a result.
     group : int

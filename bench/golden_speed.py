@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -75,7 +76,7 @@ WORKLOADS = {
     "A": Workload(
         columns=1, rows=1, ticks={"golden": 3000, "fast": 10000, "nest": 10000}, threshold=24, floor=-16, bias=0, input_rate=0.02
     ),
-    "B": Workload(columns=8, rows=8, ticks={"golden": 20, "fast": 5000, "nest": 1000}, threshold=60, floor=-40, bias=3),
+    "B": Workload(columns=8, rows=8, ticks={"golden": 200, "fast": 5000, "nest": 1000}, threshold=60, floor=-40, bias=3),
     "C": Workload(columns=64, rows=64, ticks={"fast": 300}, threshold=128, floor=-40, bias=2, typed=True),
     "C, all options": Workload(
         columns=64, rows=64, ticks={"fast": 200}, threshold=128, floor=-40, bias=2, typed=True, everything=True
@@ -351,7 +352,8 @@ def main() -> None:
             "ratios": ratios,
             "same_raster_as_fast": equal,
         }
-    data = {"seed": SEED, "neuron": NEURON.as_dict(), "numpy": np.__version__, "workloads": results}
+    nest = None if skipped else importlib.metadata.version("nest-simulator")
+    data = {"seed": SEED, "neuron": NEURON.as_dict(), "numpy": np.__version__, "nest": nest, "workloads": results}
     columns = ("workload", "contestant", "ticks per CPU second", "build, CPU s", "peak MB", "Hz", "fast is", "raster")
 
     def table() -> list[tuple[object, ...]]:

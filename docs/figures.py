@@ -276,7 +276,7 @@ def router() -> str:
                 f"{row['packets_per_second'] / 1e6:,.0f}",
             )
         )
-    head = ("part", "router", "LUT or cells", "FF", "MHz (3 seeds)", "cycles per hop", "million packets/s and port", "and router")
+    head = ("part", "router", "LUT or cells", "FF", "MHz (3 seeds)", "cycles per hop", "million packets/s per port", "per router")
     return table(head, rows) + f"\n\nPackets of {data['packet_bits']} bits."
 
 
@@ -293,7 +293,10 @@ def chip_size() -> str:
         *((title, f"{used[kind]:,} of {available[kind]:,}") for kind, title in names.items() if kind in used and kind in available),
         ("routed MHz (by seed)", ", ".join(f"{mhz:.1f} ({seed})" for seed, mhz in data["fmax_mhz"].items())),
         ("synaptic operations per cycle, at most", f"{data['operations_per_cycle']:,}"),
-        ("thousand million synaptic operations per second, at most", f"{data['peak_operations_per_second'] / 1e9:.1f}"),
+        (
+            "thousand million synaptic operations per second, at most, by the best seed",
+            f"{data['peak_operations_per_second'] / 1e9:.1f}",
+        ),
         (
             "the same over whole ticks with every axon active",
             f"{data['full_tick_operations_per_second'] / 1e9:.1f} ({cycles[full]['chip']} cycles per tick)",
@@ -303,11 +306,17 @@ def chip_size() -> str:
     return table((f"whole chip on {data['board']} ({data['part']})", "figure"), rows)
 
 
+def _speed(value: float) -> str:
+    """A rate in three digits at least."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def golden_speed() -> str:
     """The fast engine beside the plain model and NEST."""
-    names = {"fast": "fast engine", "golden": "plain model (numpy)", "nest": "NEST"}
+    data = results("golden_speed")
+    names = {"fast": "fast engine", "golden": "plain model (numpy)", "nest": f"NEST {data['nest']}"}
     rows = []
-    for load, result in results("golden_speed")["workloads"].items():
+    for load, result in data["workloads"].items():
         for who, row in result["contestants"].items():
             rows.append(
                 (
@@ -315,15 +324,17 @@ def golden_speed() -> str:
                     f"{result['cores']:,}",
                     f"{result['synapses'] / 1e6:,.1f}",
                     names[who],
-                    f"{row['ticks_per_cpu_second']:,.0f}",
+                    _speed(row["ticks_per_cpu_second"]),
                     f"{row['peak_megabytes']:,.0f}",
                     f"{row['rate_hz']:.1f}",
                     "" if who == "fast" else f"{result['ratios'][f'fast_per_{who}']:,.1f} × as fast",
-                    "" if who == "fast" else "the same" if result["same_raster_as_fast"][who] else "DIFFERENT",
+                    ""
+                    if who == "fast"
+                    else f"{'the same' if result['same_raster_as_fast'][who] else 'DIFFERENT'}, {row['ticks']:,} ticks",
                 )
             )
     head = (
-        "workload", "cores", "million synapses", "simulator", "ticks per CPU second", "peak MB", "spikes per neuron and 1,000 ticks",
+        "workload", "cores", "million synapses", "simulator", "ticks per CPU second", "peak MB of the process", "spikes per neuron and 1,000 ticks",
         "fast engine is", "spikes",
     )  # fmt: skip
     return table(head, rows)

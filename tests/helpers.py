@@ -85,7 +85,7 @@ MODELS = st.permutations([lif_models(), izhikevich_models(), adex_models()]).fla
 @st.composite
 def core_configs(draw: st.DrawFn, max_axons: int = 80, max_neurons: int = 80) -> CoreConfig:
     """Any legal geometry of moderate size."""
-    lanes = draw(st.sampled_from([1, 2, 4, 8, 16, 32, 64]))
+    lanes = draw(st.sampled_from([1, 2, 4, 8, 16, 32, 64, 128]))
     pipelines = draw(st.sampled_from([p for p in (1, 2, 4, 8, 16) if p <= lanes]))
     neurons = draw(st.integers(1, max_neurons // pipelines)) * pipelines
     weight_bits = draw(st.sampled_from([1, 2, 4, 8, 16]))

@@ -88,6 +88,7 @@ def test_largest_geometry_fits_its_registers() -> None:
             models=(Lif(), Izhikevich(), AdEx()),
         )
     )  # fmt: skip
+    _check_constants(CoreConfig(axons=8192, neurons=8192, weight_bits=1, lanes=128, stochastic_synapses=True, weight_words=2**18))
     _check_constants(CoreConfig(axons=8192, neurons=8192, weight_bits=1, stochastic_synapses=True, weight_words=2**20))
 
 

@@ -247,6 +247,7 @@ TYPED = {
     "4 lanes, 4 pipelines": {"axons": 12, "neurons": 16, "lanes": 4, "pipelines": 4},
     "16 lanes, 2 pipelines": {"axons": 12, "neurons": 150, "lanes": 16, "pipelines": 2},
     "64 lanes, 1 pipeline": {"axons": 8, "neurons": 190, "lanes": 64},
+    "128 lanes": {"axons": 8, "neurons": 200, "lanes": 128},
     "64 lanes, 4 pipelines": {"axons": 8, "neurons": 64, "lanes": 64, "pipelines": 4},
 }
 

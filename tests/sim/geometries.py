@@ -52,6 +52,14 @@ GEOMETRIES: dict[str, tuple[CoreConfig, Fabric]] = {
         models=(Lif(state_bits=12, fraction_bits=2, bias_bits=9),)),
         poisoned(GENERIC),
     ),
+    "a hundred and twenty-eight lanes, one bit": (
+        CoreConfig(axons=20, neurons=152, weight_bits=1, lanes=128, pipelines=4, stochastic_synapses=True, destinations=60,
+        models=(Lif(state_bits=16, fraction_bits=2),)),
+        poisoned(ECP5),
+    ),
+    "a hundred and twenty-eight lanes": (
+        CoreConfig(axons=18, neurons=256, weight_bits=4, lanes=128, group=16, levels=1), poisoned(ECP5),
+    ),
     "narrow state, long refractory period": (
         CoreConfig(axons=24, neurons=30, weight_bits=8, lanes=4,
         models=(Lif(state_bits=10, fraction_bits=0, bias_bits=10, refractory_bits=8),)),
