@@ -262,6 +262,11 @@ class CoreConfig:
         return self.destinations
 
     @property
+    def list_length(self) -> int:
+        """Most destinations of one neuron: all of ``routes``, or one less if that is a power of two; the length has an index's bits."""
+        return min(self.routes, (1 << bits_for(self.routes)) - 1)
+
+    @property
     def meshed(self) -> bool:
         """Whether the core sends its events into a mesh, also those for itself."""
         return self.reach_x > 0 or self.reach_y > 0

@@ -206,8 +206,12 @@ def delay_layout(config: CoreConfig) -> WordLayout:
 
 
 def route_index_layout(config: CoreConfig) -> WordLayout:
-    """Destination list of a neuron: ``count`` entries from ``first`` on."""
-    return WordLayout("route_index", (Field("first", bits_for(config.routes)), Field("count", bits_for(config.routes + 1))))
+    """Destination list of a neuron: ``count`` entries from ``first`` on.
+
+    One bit more for ``count`` would allow a list of 256 in a memory of 256, and cost each core of 256 neurons a second block RAM of 16 bits.
+    """
+    width = bits_for(config.routes)
+    return WordLayout("route_index", (Field("first", width), Field("count", width)))
 
 
 def route_layout(config: CoreConfig) -> WordLayout:

@@ -1,14 +1,16 @@
-"""Size and speed of the mesh's router, out of context, on ECP5 and iCE40UP5K.
+"""Size and speed of the mesh's router, out of context, on ECP5 and iCE40UP5K, and of a whole chip of four cores on ECP5.
 
     python bench/router.py [--json] [--only NAME]
 
 Packets are those of a mesh of 4 x 3 cores with 256 neurons. The router stands behind three pins (``spikeloom.boards.serial_pins``), whose
 cells are taken off. Cycles and packets per cycle come from a simulation: a packet through a row of routers, and a load in which every
-input always has a packet for an output of its own.
+input always has a packet for an output of its own. The chip has 2 x 2 cores (those of ``core_size``, 16 lanes), tick control and serial
+port, with free pins.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import tempfile
 from pathlib import Path
@@ -18,12 +20,16 @@ from amaranth.hdl import Module
 from amaranth.lib.wiring import connect
 from amaranth.sim import Simulator
 from common import SEEDS, finish, log, parser, summary
+from core_size import PLAIN
 
-from spikeloom.arch.config import CoreConfig
+from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.packet import packet_layout
 from spikeloom.boards.flow import place_and_route, synthesize
 from spikeloom.boards.serial_pins import SerialPins
+from spikeloom.hdl.fabric import ECP5
 from spikeloom.hdl.router import Router
+from spikeloom.hdl.top import Top
+from spikeloom.hdl.uart import divisor_for
 from spikeloom.hdl.verilog import to_verilog
 
 CONFIG = CoreConfig(axons=256, neurons=256, weight_bits=4, reach_x=3, reach_y=2, targets=12 * 256)
@@ -37,7 +43,9 @@ ROUTERS = {f"{family}, {name}": (family, name) for family in ("ecp5", "up5k") fo
 FAMILIES = {"ecp5": "ecp5", "up5k": "ice40-up"}
 PARTS = {"ecp5": ("--85k", "--package", "CABGA381", "--speed", "6"), "up5k": ("--up5k", "--package", "sg48")}
 #: Clock that the placer aims at (MHz).
-AIM = {"ecp5": 200, "up5k": 60}
+AIM = {"ecp5": 200, "up5k": 60, "chip": 110}
+CHIP = ChipConfig(cores=(dataclasses.replace(PLAIN, weight_words=None, lanes=16),) * 4, columns=2, rows=2)
+BAUD = 3_000_000
 ROW = 4
 WARM_UP, COUNTED = 16, 100
 
@@ -94,22 +102,28 @@ def _simulate(design: Any, bench: Any) -> None:
     simulator.run()
 
 
+def build(title: str, design: Any, part: str, aim: float, wrapper: dict[str, int]) -> dict[str, Any]:
+    """Size and clock of a design."""
+    family = FAMILIES[part]
+    with tempfile.TemporaryDirectory(prefix="spikeloom_") as folder:
+        (Path(folder) / "top.v").write_text(to_verilog(design, "top"))
+        log(f"{title}: synthesis")
+        netlist = synthesize(["top.v"], "top", family, Path(folder))
+        reports = []
+        for seed in SEEDS:
+            log(f"{title}: place and route, seed {seed}")
+            reports.append(place_and_route(netlist, family, PARTS[part], aim, seed))
+    return summary(reports, wrapper)
+
+
 def measure(row_name: str) -> dict[str, Any]:
-    """One row."""
+    """One router."""
     part, name = ROUTERS[row_name]
     family = FAMILIES[part]
     wrapped = SerialPins(Router(config=CONFIG, sides=SIDES[name]))
     # An output bit takes a LUT and a flip-flop, an input bit a flip-flop; on iCE40 each is one logic cell.
     wrapper = {"lut": wrapped.cells if part == "up5k" else wrapped.output_bits, "ff": wrapped.cells}
-    with tempfile.TemporaryDirectory(prefix="spikeloom_") as folder:
-        (Path(folder) / "top.v").write_text(to_verilog(wrapped, "top"))
-        log(f"{row_name}: synthesis")
-        netlist = synthesize(["top.v"], "top", family, Path(folder))
-        reports = []
-        for seed in SEEDS:
-            log(f"{row_name}: place and route, seed {seed}")
-            reports.append(place_and_route(netlist, family, PARTS[part], AIM[part], seed))
-    row = {"family": family, "sides": list(SIDES[name]), **summary(reports, wrapper)}
+    row = {"family": family, "sides": list(SIDES[name]), **build(row_name, wrapped, part, AIM[part], wrapper)}
     rates = packets_per_cycle(name)
     hertz = row["fmax_median_mhz"] * 1e6
     return row | {
@@ -122,10 +136,19 @@ def measure(row_name: str) -> dict[str, Any]:
 def main() -> None:
     """Measure and print."""
     arguments = parser(__doc__)
-    arguments.add_argument("--only", choices=sorted(ROUTERS), help="measure one router")
+    arguments.add_argument("--only", choices=[*ROUTERS, "chip"], help="measure one router, or the chip")
     options = arguments.parse_args()
     hop = cycles_per_hop()
-    routers = {name: measure(name) for name in ([options.only] if options.only else ROUTERS)}
+    routers = {name: measure(name) for name in ROUTERS if options.only in (None, name)}
+    chip = {}
+    if options.only in (None, "chip"):
+        top = Top(config=CHIP, divisor=divisor_for(AIM["chip"] * 1e6, BAUD), fabric=ECP5)
+        chip = {
+            "columns": CHIP.columns,
+            "rows": CHIP.rows,
+            "core": CHIP.cores[0].as_dict(),
+            **build("chip", top, "ecp5", AIM["chip"], {}),
+        }
     columns = ("router", "LUT", "FF", "LUT RAM", "MHz by seed", "cycles per hop", "M packets/s per port", "M packets/s")
 
     def rows() -> list[tuple[object, ...]]:
@@ -137,10 +160,9 @@ def main() -> None:
                 row["used"].get("lut_ram", ""),
                 ", ".join(str(mhz) for mhz in row["fmax_mhz"].values()),
                 hop,
-                round(row["packets_per_second_per_port"] / 1e6),
-                round(row["packets_per_second"] / 1e6),
+                *(round(row[name] / 1e6) if name in row else "" for name in ("packets_per_second_per_port", "packets_per_second")),
             )
-            for name, row in routers.items()
+            for name, row in (routers | ({"chip, 2 x 2 cores": chip} if chip else {})).items()
         ]
 
     data = {
@@ -149,6 +171,7 @@ def main() -> None:
         "packet_bits": packet_layout(CONFIG).bits,
         "cycles_per_hop": hop,
         "routers": routers,
+        "chip": chip,
     }
     finish("router", data, options.json, columns, rows)
 

@@ -277,7 +277,13 @@ def router() -> str:
             )
         )
     head = ("part", "router", "LUT or cells", "FF", "MHz (3 seeds)", "cycles per hop", "million packets/s per port", "per router")
-    return table(head, rows) + f"\n\nPackets of {data['packet_bits']} bits."
+    chip = data["chip"]
+    clocks = ", ".join(f"{mhz:.0f}" for mhz in chip["fmax_mhz"].values())
+    text = (
+        f"Packets of {data['packet_bits']} bits. A whole chip of {chip['columns']} × {chip['rows']} cores with {chip['core']['lanes']} lanes and "
+        f"its serial port: {chip['used']['lut']:,} LUT, {chip['used']['ff']:,} FF, {chip['used']['ram']} block RAMs and {clocks} MHz on ECP5-6."
+    )
+    return f"{table(head, rows)}\n\n{text}"
 
 
 def chip_size() -> str:

@@ -6,7 +6,7 @@ import functools
 import operator
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Signal, Value, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from spikeloom.arch.config import AXON_TYPES, TYPE_WEIGHT_BITS, CoreConfig, bits_for, ceil_div
@@ -20,13 +20,28 @@ from spikeloom.hdl.random import MIXER_LATENCY, Mixer
 
 #: Lanes whose sums share a memory and its address registers.
 BANK_LANES = 16
-#: Fewest cycles from one row to the next: its descriptor is looked up, kept and taken.
+#: Cycles from an axon to its first weight word: the row's descriptor is looked up, kept and taken.
 ROW_CYCLES = 3
+#: Rows of at most so many words follow each other faster, where the sums are in LUT RAM.
+SHORT_ROW = 2
 
 
-def row_cycles(config: CoreConfig) -> int:
-    """Fewest cycles from one row to the next: ``ROW_CYCLES``, or more where the row waits for its random number."""
+def short_rows(config: CoreConfig, fabric: Fabric) -> bool:
+    """Whether a sum is written in the cycle in which it is added, and an axon taken in that in which the row before it is.
+
+    The paths are longer, but with rows of two words, as of 128 lanes for 256 neurons, every third cycle would be empty otherwise.
+    """
+    return config.neuron_words <= SHORT_ROW and config.neuron_words <= fabric.lut_ram_depth
+
+
+def first_row_cycles(config: CoreConfig) -> int:
+    """Cycles from an axon to its first weight word: ``ROW_CYCLES``, or more where the row waits for its random number."""
     return MIXER_LATENCY + 2 if config.stochastic_synapses else ROW_CYCLES
+
+
+def row_cycles(config: CoreConfig, fabric: Fabric) -> int:
+    """Fewest cycles from one row to the next."""
+    return first_row_cycles(config) - int(short_rows(config, fabric))
 
 
 class Crossbar(wiring.Component):
@@ -109,12 +124,12 @@ class Crossbar(wiring.Component):
         m.submodules.row_ram = rows
         connect(m, flipped(self.row_bus), rows.bus)
         # An axon is in one of these stages from the cycle after it was accepted; then its row waits, with its random number.
-        lookups = [Signal() for _ in range(row_cycles(config) - 2)]
+        lookups = [Signal() for _ in range(first_row_cycles(config) - 2)]
         looking = functools.reduce(operator.or_, lookups)
         next_valid, take = Signal(), Signal()
         next_row = Signal(row_struct, reset_less=True)
         m.d.comb += [
-            self.axons.ready.eq(~looking & ~next_valid),
+            self.axons.ready.eq(~looking & (~next_valid | take if self._short else ~next_valid)),
             self.event.eq(self.axons.valid & self.axons.ready),
             rows.read_address.eq(self.axons.payload),
             rows.read_enable.eq(self.event),
@@ -127,7 +142,7 @@ class Crossbar(wiring.Component):
 
         # Row engine: one weight word per cycle. A sum is there again ``window`` cycles after its word was issued; a row that begins
         # with a word issued less long ago waits. Only the words issued just before it can be meant, since a row ascends.
-        window = 4 if self._late_sums else 3
+        window = 4 if self._late_sums else 2 if self._short else 3
         running, issue, finish = Signal(), Signal(), Signal()
         word, left, at_last = Signal(word_bits), Signal(word_bits), Signal()
         weight_address = Signal(bits_for(config.words))
@@ -191,6 +206,10 @@ class Crossbar(wiring.Component):
     @property
     def _distributed(self) -> bool:
         return self.config.neuron_words <= self.fabric.lut_ram_depth
+
+    @property
+    def _short(self) -> bool:
+        return short_rows(self.config, self.fabric)
 
     @property
     def _late_sums(self) -> bool:
@@ -317,8 +336,9 @@ class Crossbar(wiring.Component):
     def _add_accumulators(self, m: Module, issue: Signal, word: Signal, weights: list[Value]) -> Value:
         """Sums in banks of lanes, and their read-out. Returns whether any stage is busy."""
         config = self.config
+        kind = ShortAccumulators if self._short else Accumulators
         banks = [
-            Accumulators(
+            kind(
                 config=config,
                 fabric=self.fabric,
                 weight_shape=weights[0].shape(),
@@ -441,6 +461,42 @@ class Accumulators(wiring.Component):
             ram.write_data.eq(added.as_value()),
             self.busy.eq(Cat(reading[read_stage + 1 :]).any() | (valid[1] if read_stage else 0)),
         ]
+        return m
+
+
+class ShortAccumulators(Accumulators):
+    """Sums of few words in LUT RAM: stage 1 reads, stage 2 adds and writes.
+
+    Reading by the update marks a word as empty, and the register behind the memory is reset where it reads an empty word. So clearing
+    costs neither a cycle nor a multiplexer behind the adder, which would be a LUT for each bit of each sum.
+    """
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        depth = self.config.neuron_words
+        attributes = {"no_rw_check": 1, "ram_style": "distributed"}
+        m.submodules.sum_ram = ram = memory.Memory(shape=self.layout.size, depth=depth, init=[], attrs=attributes)
+        read, write = ram.read_port(domain="comb"), ram.write_port()
+        adding = [Signal(name=f"adding{i}") for i in (1, 2)]
+        words = [Signal(bits_for(depth), name=f"word{i}") for i in (1, 2)]
+        empty = Signal(depth, init=-1)
+        sums, added = Signal(self.layout, reset_less=True), Signal(self.layout)
+        m.d.comb += [added[lane].eq(sums[lane] + self.weights[lane]) for lane in range(self.lanes)]
+        m.d.sync += [adding[0].eq(self.issue), words[0].eq(self.word), adding[1].eq(adding[0]), words[1].eq(words[0])]
+        m.d.comb += [
+            read.addr.eq(Mux(adding[0], words[0], self.read_word)),
+            self.sums.eq(sums),
+            write.addr.eq(words[1]),
+            write.en.eq(adding[1]),
+            write.data.eq(added.as_value()),
+            self.busy.eq(Cat(adding).any()),
+        ]
+        with m.If(adding[0] | self.read):
+            m.d.sync += sums.as_value().eq(Mux(empty.bit_select(read.addr, 1), 0, read.data))
+        with m.If(adding[1]):
+            m.d.sync += empty.bit_select(words[1], 1).eq(0)
+        with m.If(self.read):
+            m.d.sync += empty.bit_select(self.read_word, 1).eq(1)
         return m
 
 

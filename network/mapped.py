@@ -333,6 +333,11 @@ def _routes(
     }
     order = np.argsort(source, kind="stable")
     count = np.bincount(source, minlength=core.neurons)
+    if count.max() > core.list_length:
+        raise CapacityError(
+            f"{where}: neuron {count.argmax()} has {count.max()} destinations and outputs; with a routing memory of {core.routes} entries it may "
+            f"have {core.list_length}: raise destinations of the CoreConfig"
+        )
     layout = table["routes"].layout
     fields = {field.name: np.zeros(core.routes, np.int64) for field in layout.fields}
     for name, values in fields.items():

@@ -330,7 +330,15 @@ class Partition:
 
     def destinations(self, plan: CorePlan) -> int:
         """Destinations of all neurons of a core."""
-        return sum(int(self.entries[p.demand.population.label][p.offset : p.offset + p.size].sum()) for p in plan.pieces)
+        return sum(int(part.sum()) for part in self._parts(plan))
+
+    def longest_list(self, plan: CorePlan) -> int:
+        """Most destinations of one neuron of a core."""
+        return max(int(part.max(initial=0)) for part in self._parts(plan))
+
+    def _parts(self, plan: CorePlan) -> list[IntArray]:
+        """Destinations of each neuron of the core's pieces."""
+        return [self.entries[p.demand.population.label][p.offset : p.offset + p.size] for p in plan.pieces]
 
     @property
     def fits(self) -> bool:

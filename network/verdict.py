@@ -73,8 +73,17 @@ def _of_core(result: Partition) -> list[Need]:
         Need("axons", plan.axons, core.axons, f"{_SMALLER}: one axon per input and per neuron that reaches others"),
         Need("weight words", plan.words, core.words, f"{_SMALLER}, or fewer weight bits; a word holds {core.lanes} weights"),
         Need("destinations", result.destinations(plan), core.routes, f"{_SMALLER}, or raise destinations"),
+        *_lists(result),
         *_of_kind(plan),
     ]
+
+
+def _lists(result: Partition) -> list[Need]:
+    """A neuron with more destinations than a list can have, if there is one: it would need a whole memory of 2, 4, 8... entries."""
+    needs = [
+        Need("destinations of a neuron", result.longest_list(p), p.config.list_length, "raise destinations") for p in result.plans
+    ]
+    return [need for need in needs if not need.fits][:1]
 
 
 def _of_kind(plan: CorePlan) -> list[Need]:
@@ -123,7 +132,7 @@ def _of_chip(config: ChipConfig, result: Partition) -> list[Need]:
         before = tightest.get(need.what)
         if before is None or need.available - need.needed < before.available - before.needed:
             tightest[need.what] = need
-    return needs + list(tightest.values())
+    return needs + _lists(result) + list(tightest.values())
 
 
 def core_table(config: ChipConfig, at: list[CorePlan], result: Partition) -> list[dict[str, int]]:

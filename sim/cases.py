@@ -105,9 +105,10 @@ def _random_memory(chip: ChipConfig, number: int, outputs: int, rng: np.random.G
     fits = length <= config.words
     empty = (rng.random(config.axons) < 0.1) | ~fits
     start, last, base = np.where(empty, 1, start), np.where(empty, 0, last), np.where(empty, 0, base)
-    # Destinations: lists of any length, some shared, some empty; now and then one list with all entries.
+    # Destinations: lists of any length, some shared, some empty; now and then one list with all entries it can have.
     count = np.minimum(
-        rng.choice([0, 1, 1, 1, 2, 5, config.routes], config.neurons, p=[0.15, 0.2, 0.2, 0.2, 0.15, 0.08, 0.02]), config.routes
+        rng.choice([0, 1, 1, 1, 2, 5, config.list_length], config.neurons, p=[0.15, 0.2, 0.2, 0.2, 0.15, 0.08, 0.02]),
+        config.list_length,
     )
     first = (rng.random(config.neurons) * (config.routes - count + 1)).astype(np.int64)
     first = np.where(count == 0, 0, first)

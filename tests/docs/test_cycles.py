@@ -18,7 +18,7 @@ from spikeloom.arch.memory_map import COUNTER_NAMES, pack_neurons, regions
 from spikeloom.arch.packet import Destination
 from spikeloom.arch.registers import Address
 from spikeloom.hdl.core import KIND_CYCLES, empty_tick
-from spikeloom.hdl.fabric import GENERIC, Fabric
+from spikeloom.hdl.fabric import ECP5, GENERIC, Fabric
 from spikeloom.hdl.neuron import Timing, pipeline_class
 from spikeloom.host.bus import event_words
 from spikeloom.sim.rtl_bus import RtlBus
@@ -41,6 +41,8 @@ SETS = CoreConfig(axons=40, neurons=64, lanes=8, pipelines=2, levels=2, sets=5)
 ONE_MULTIPLIER = CoreConfig(axons=40, neurons=32, lanes=8, levels=2, models=(Izhikevich(),))
 THREE_MULTIPLIERS = CoreConfig(axons=40, neurons=32, lanes=8, models=(Izhikevich(multipliers=3, substeps=2, bias_bits=8),))
 MIXED = CoreConfig(axons=40, neurons=32, lanes=8, pipelines=2, models=(Izhikevich(substeps=1), Lif()))
+#: Two words of neurons, so rows follow each other every second cycle.
+SHORT = CoreConfig(axons=40, neurons=64, weight_bits=4, lanes=32, pipelines=2)
 CASES = {
     "small": (SMALL, GENERIC),
     "narrow": (NARROW, GENERIC),
@@ -48,6 +50,7 @@ CASES = {
     "sets": (SETS, SLOW),
     "one multiplier": (ONE_MULTIPLIER, GENERIC),
     "three multipliers": (THREE_MULTIPLIERS, GENERIC),
+    "short rows": (SHORT, ECP5),
     "mixed, all of the first model": (MIXED, GENERIC),
 }
 
@@ -177,7 +180,13 @@ class Formula:
 
     @property
     def h(self) -> int:
+        if self.short:
+            return 2
         return 4 if self.fabric.slow_block_ram and self.config.neuron_words > self.fabric.lut_ram_depth else 3
+
+    @property
+    def short(self) -> int:
+        return int(self.config.neuron_words <= 2 and self.config.neuron_words <= self.fabric.lut_ram_depth)
 
     @property
     def m(self) -> int:
@@ -189,7 +198,7 @@ class Formula:
         take = finish = 2
         first = 0
         for number, axon in enumerate(axons):
-            take = 2 if number == 0 else max(take + 3, finish)
+            take = 2 if number == 0 else max(take + 3 - self.short, finish)
             words = range(int(start[axon]), int(last[axon]) + 1)
             finish = take
             if not words:
@@ -208,8 +217,8 @@ class Formula:
         if axons:
             words = len({axon // AXONS_PER_WORD for axon in axons})
             rows = self.rows(start, last, axons)
-            low = max(self.d + 6 + 3 * words, (min(axons) // AXONS_PER_WORD + 14 + self.m + rows) if rows else 0)
-            high = self.d + 14 + self.m + 3 * words + rows
+            low = max(self.d + 6 + 3 * words, (min(axons) // AXONS_PER_WORD + 14 + self.m - self.short + rows) if rows else 0)
+            high = self.d + 14 + self.m - self.short + 3 * words + rows
         emission = sum(1 + max(1, len(lists.get(neuron, []))) for neuron in fired)
         # The output queue may hold up the first output for a cycle.
         return range(low + self.update + 6, high + self.update + (14 + emission + 1 if fired else 6) + 1)
@@ -256,7 +265,7 @@ def test_full_rows_follow_each_other_without_a_gap(circuit: tuple[Circuit, Formu
     chip.load(np.zeros(chip.config.axons, np.int64), np.full(chip.config.axons, words - 1))
     for axons in ([0], [20], [chip.config.axons - 1], range(3), range(18, 30)):
         rows = (len(axons) - 1) * max(words, formula.h) + words
-        integration = max(formula.d + 9, axons[0] // AXONS_PER_WORD + 14 + formula.m + rows)
+        integration = max(formula.d + 9, axons[0] // AXONS_PER_WORD + 14 + formula.m - formula.short + rows)
         assert chip.tick(axons) == integration + formula.update + 6
 
 

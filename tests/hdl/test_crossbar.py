@@ -15,7 +15,7 @@ from amaranth.lib import memory
 from spikeloom.arch.config import AXON_TYPES, CoreConfig
 from spikeloom.arch.memory_map import row_layout, type_weight_layout, weight_layout
 from spikeloom.hdl import ram
-from spikeloom.hdl.crossbar import ROW_CYCLES, Crossbar, row_cycles
+from spikeloom.hdl.crossbar import ROW_CYCLES, Crossbar, first_row_cycles, row_cycles, short_rows
 from spikeloom.hdl.fabric import ICE40_ULTRAPLUS, Fabric
 from tests.hdl.helpers import POISONED, POISONED_ECP5, bus_read, cycles, load, pause, put, simulate
 
@@ -467,7 +467,7 @@ async def _issued(ctx: Any, bench: Bench, axons: Sequence[int]) -> list[int]:
 def test_a_row_takes_its_words_but_at_least_some_cycles(length: int, kind: str, least: int) -> None:
     # The second row begins with another word than the first row's last ones, so that nothing waits.
     config = CoreConfig(axons=3, neurons=18, lanes=1, **KINDS[kind])
-    assert row_cycles(config) == least
+    assert first_row_cycles(config) == row_cycles(config, POISONED) == least
     assert ROW_CYCLES == 3
     bench = Bench(config, POISONED, [(0, 9 * (k % 2), 9 * (k % 2) + length - 1) for k in range(3)], seed=7)
 
@@ -475,6 +475,25 @@ def test_a_row_takes_its_words_but_at_least_some_cycles(length: int, kind: str, 
         await bench.load(ctx)
         issued = await _issued(ctx, bench, range(3))
         assert issued == [least + k * max(least, length) + i for k in range(3) for i in range(length)]
+
+    simulate(bench.dut, run, limit=500)
+
+
+@pytest.mark.parametrize(("kind", "least"), [("weights", 2), ("types", 2), ("stochastic", 7)])
+@pytest.mark.parametrize("neurons", [2, 4])
+def test_rows_of_two_words_follow_each_other_without_a_gap(neurons: int, kind: str, least: int) -> None:
+    """With sums in LUT RAM. Rows of one word that reuse it wait for nothing either."""
+    words = neurons // 2
+    config = CoreConfig(axons=8, neurons=neurons, lanes=2, **KINDS[kind])
+    assert short_rows(config, POISONED_ECP5)
+    assert not short_rows(config, POISONED)
+    assert row_cycles(config, POISONED_ECP5) == least
+    bench = Bench(config, POISONED_ECP5, [(words * k, 0, words - 1) for k in range(8)], seed=7)
+
+    async def run(ctx: Any) -> None:
+        await bench.load(ctx)
+        issued = await _issued(ctx, bench, range(8))
+        assert issued == [first_row_cycles(config) + k * least + i for k in range(8) for i in range(words)]
 
     simulate(bench.dut, run, limit=500)
 

@@ -93,7 +93,7 @@ def _stalls(stream: Any, rng: np.random.Generator, chance: float) -> Any:
 
 def _random(config: CoreConfig, seed: int) -> tuple[list[tuple[int, int]], list[Entry]]:
     rng = np.random.default_rng(seed)
-    longest = min(config.routes, (1 << route_index_layout(config).fields[1].bits) - 1)
+    longest = config.list_length
     lists = []
     for _ in range(config.neurons):
         count = min(longest, int(rng.choice([0, 0, 1, 1, 2, 3, 7, longest])))

@@ -383,15 +383,19 @@ def test_everything_that_is_too_small_is_named_at_once() -> None:
     assert short == ["neurons", "axons", "weight words", "destinations"]
 
 
-def test_one_neuron_may_have_all_destinations_of_a_full_memory() -> None:
+def test_one_neuron_may_have_all_destinations_of_a_memory_unless_they_are_a_power_of_two() -> None:
     network = feedforward(1, 1)
     out = network.find("layer0")
     network.projection(out, out, 0.5)
-    image = spikeloom.compile(network, config=chip(neurons=1, lanes=1, destinations=2))
+    network.projection(out, out, 0.25, 2)
+    image = spikeloom.compile(network, config=chip(neurons=1, lanes=1, destinations=3))
     spikes = random_spikes(0, network)
     assert_equal(run(image, spikes), columns(network, expected(network, spikes, image.config)), 0)
-    with pytest.raises(CapacityError, match=re.escape("destinations: needs 2, has 1 (1 too few; ")):
-        spikeloom.compile(network, config=chip(neurons=1, lanes=1, destinations=1))
+    with pytest.raises(CapacityError, match=re.escape("destinations: needs 3, has 2 (1 too few; ")):
+        spikeloom.compile(network, config=chip(neurons=1, lanes=1, destinations=2))
+    network.projection(out, out, 0.25, 3)
+    with pytest.raises(CapacityError, match=re.escape("destinations of a neuron: needs 4, has 3 (1 too few; raise destinations)")):
+        spikeloom.compile(network, config=chip(neurons=1, lanes=1, destinations=4))
 
 
 def test_a_network_that_just_fits_fits() -> None:

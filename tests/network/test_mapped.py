@@ -70,7 +70,8 @@ def random_arrays(config: ChipConfig, number: int, rng: np.random.Generator, out
             values = of_neuron[name] if name in own else shared
             parameters[name] = np.where(np.array(arrays["models"]) == model.NAME, values, parameters.get(name, 0))
     arrays["parameters"] = parameters
-    room = core.routes
+    # Of a single neuron there is no longer list.
+    room = core.list_length
     count = int(rng.integers(0, room, endpoint=True))
     to = rng.integers(0, len(config.cores), count)
     axon = (rng.random(count) * np.array([config.cores[n].axons for n in to])).astype(np.int64)
@@ -151,7 +152,7 @@ def check_round_trip(config: ChipConfig, every: list[Arrays], image: LoadableIma
 def test_any_core_comes_back_from_its_image(core: CoreConfig, seed: int) -> None:
     full = dataclasses.replace(core, weight_words=None, accumulator_bits=None)
     config = ChipConfig(cores=(full,))
-    arrays = random_arrays(config, 0, np.random.default_rng(seed), outputs=9)
+    arrays = random_arrays(config, 0, np.random.default_rng(seed), outputs=min(9, config.cores[0].target_count))
     image = image_from_arrays(config, [CoreArrays(**arrays)], output_size=9)
     check_round_trip(config, [arrays], image)
 
@@ -458,6 +459,8 @@ def changed(values: Any, index: Any, value: Any, dtype: Any = None) -> Any:
         # Room.
         (PLAIN, {"destinations": [(0, 0, 0, 1)] * 3, "outputs": [(0, 0)] * 2}, CapacityError,
          "core 1: 3 destinations and 2 outputs; the routing memory has 4 entries: raise destinations of the CoreConfig"),
+        (PLAIN, {"destinations": [(0, 0, 0, 1)] * 3, "outputs": [(0, 0)]}, CapacityError,
+         "core 1: neuron 0 has 4 destinations and outputs; with a routing memory of 4 entries it may have 3: raise destinations of the CoreConfig"),
         (dataclasses.replace(PLAIN, weight_words=3), {"weights": WEIGHTS + 1}, CapacityError,
          "core 1: its rows take 8 weight words of 2 weights; the weight memory has 3: raise weight_words"),
         (CHOSEN, {"parameters": PARAMETERS | {"threshold": [1, 2, 3]}}, CapacityError,
