@@ -377,8 +377,9 @@ class ChipConfig:
         reach_y = max(self.rows - 1, *(core.reach_y for core in cores))
         outputs = min(sum(core.neurons for core in cores), MAX_OUTPUTS)
         targets = max(outputs, *(core.target_count for core in cores))
-        if self.links and not (reach_x or reach_y):
-            raise ConfigError("the chip has links, but its cores have no reach beyond it; give them a reach_x or reach_y")
+        for name, reach, axis in (("reach_x", reach_x, ("east", "west")), ("reach_y", reach_y, ("north", "south"))):
+            if not reach and set(axis) & set(self.links):
+                raise ConfigError(f"links is {self.links!r}, but no core has a {name}; packets over these links need one")
         payload = self.payload or any(core.payload for core in cores)
         object.__setattr__(self, "payload", payload)
         settings: dict[str, Any] = {"reach_x": reach_x, "reach_y": reach_y, "target_count": targets, "payload": payload}

@@ -31,7 +31,7 @@ class ImageError(SpikeloomError, ValueError):
 
 
 class InputError(SpikeloomError, ValueError):
-    """Input spikes of the wrong shape or with values other than 0 and 1."""
+    """Input spikes of the wrong shape or with values other than 0 and 1, or events out of range."""
 
 
 class ToolError(SpikeloomError, RuntimeError):

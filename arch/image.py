@@ -94,6 +94,11 @@ class LoadableImage:
     def __post_init__(self) -> None:
         if len(self.memories) != len(self.config.cores):
             raise ImageError(f"the image holds {len(self.memories)} cores; the chip has {len(self.config.cores)}")
+        if self.config.links:
+            raise ImageError(
+                f"the geometry has links ({', '.join(self.config.links)}) to chips that it does not tell of; give the mesh of all chips, "
+                "with chips_across and chips_down"
+            )
         self._check_ports()
         self._check_populations()
         axons = np.array([core.axons for core in self.config.cores])

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from spikeloom.arch.config import CoreConfig
+from spikeloom.arch.config import MAX_DELAY, CoreConfig
+from spikeloom.arch.errors import InputError
 from spikeloom.arch.layout import IntArray, WordArray
 from spikeloom.arch.memory_map import models_and_sets, regions, unpack_neurons
 from spikeloom.golden.crossbar import Crossbar
@@ -94,7 +95,14 @@ class Core:
             Which samples have the event.
         delay : int
             0 to 15; 1 is the next tick.
+
+        Raises
+        ------
+        InputError
+            If the delay is out of range.
         """
+        if not 0 <= delay <= MAX_DELAY:
+            raise InputError(f"an event has the delay {delay}; it must be 0 to {MAX_DELAY}")
         valid = (axons >= 0) & (axons < self.config.axons) & (delay > 0)
         self.dropped += events[:, ~valid].sum(axis=1)
         self.merged += self.scheduler.deposit(self.ticks - 1 + delay, axons[valid], events[:, valid])

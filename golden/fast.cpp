@@ -16,7 +16,8 @@
 namespace {
 
 constexpr int BLOCK = 64;       // the neurons and axons of every core begin at a multiple of this
-constexpr int SLOTS = 16;       // delay slots, and ticks with a number of updated neurons of their own
+constexpr int SLOTS = 16;       // delay slots
+constexpr int LEVELS = 16;      // ticks with a number of updated neurons of their own
 constexpr int MAX_COLUMNS = 8192;
 constexpr int AHEAD = 16;       // events and spikes between fetching into the cache and use
 constexpr int NEAR = 4;         // the same for what is long and near
@@ -71,7 +72,7 @@ struct Core {
     // Lif
     int32_t state_bits, fraction_bits, decay, leak, stochastic_leak, bias, current_bits, current_wraps, refractory, negative, noise,
         adaptation_bits;
-    uint32_t updated[SLOTS];  // neurons updated in tick t, the last also in all later ones
+    uint32_t updated[LEVELS];  // neurons updated in tick t, the last also in all later ones
 };
 
 struct Tables {
@@ -502,7 +503,7 @@ void update_core(Engine &e, size_t number, int64_t tick, size_t begin, size_t en
     }
     if (!core.native)
         return;
-    const uint32_t updated = core.updated[std::min<int64_t>(tick, SLOTS - 1)];
+    const uint32_t updated = core.updated[std::min<int64_t>(tick, LEVELS - 1)];
     const bool masked = core.mixed || updated < core.neurons, constant = core.bias || core.leak;
     const bool random = core.noise || core.stochastic_leak;
     const auto with = [&](auto flags) { update_lif<Value>(e, core, number, tick, updated, sums, flags); };

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spikeloom.arch.config import DELAY_SLOTS, MAX_NEURONS, ChipConfig
+from spikeloom.arch.config import MAX_DELAY, MAX_LEVELS, MAX_NEURONS, ChipConfig
+from spikeloom.arch.errors import InputError
 from spikeloom.arch.layout import IntArray, WordArray
 from spikeloom.golden.fast_tables import BLOCK, CORE, ROW, FastTables, Group, NativeTables, event_codes, native_model
 from spikeloom.golden.native import library
@@ -125,8 +126,16 @@ class FastChip:
             Events for an axon that does not exist, or with delay 0, are counted as dropped.
         delay : int or int64 array ``[K]``
             0 to 15; 1 is the next tick.
+
+        Raises
+        ------
+        InputError
+            If a delay is out of range.
         """
         delays = np.broadcast_to(np.asarray(delay, np.int64), axons.shape)
+        wrong = delays[(delays < 0) | (delays > MAX_DELAY)]
+        if len(wrong):
+            raise InputError(f"an event has the delay {int(wrong[0])}; it must be 0 to {MAX_DELAY}")
         codes = self._codes(np.full(axons.shape, core), axons, delays)
         self._native.fast_deposit(self._engine, self.ticks - 1, len(codes), codes.ctypes.data)
 
@@ -151,8 +160,16 @@ class FastChip:
             order. An event for an axon that does not exist is counted as dropped.
         spikes : bool
             Whether the spikes of all neurons are wanted.
+
+        Raises
+        ------
+        InputError
+            If an event is for a tick that this call does not run.
         """
         when, core, axon = inputs if inputs is not None else (np.zeros(0, np.int64),) * 3
+        wrong = when[(when < 0) | (when >= ticks)]
+        if len(wrong):
+            raise InputError(f"an event is for tick {int(wrong[0])} of a run of {ticks} ticks")
         order = np.argsort(when, kind="stable")
         starts = np.searchsorted(when[order], np.arange(ticks + 1)).astype(np.int64)
         codes = self._codes(core[order], axon[order], np.ones(len(order), np.int64))
@@ -227,7 +244,7 @@ class _NumpyGroup:
         self.sums = tables.arrays["sums"]
         self.seeds = tables.core["seed"].astype(np.int64)[group.core]
         # Neurons that take part in each of the first ticks, the last entry also in all later ones.
-        taking = [np.flatnonzero(group.index < tables.core["updated"][group.core, tick]) for tick in range(DELAY_SLOTS)]
+        taking = [np.flatnonzero(group.index < tables.core["updated"][group.core, tick]) for tick in range(MAX_LEVELS)]
         self.taking = taking
         self.settled = {name: values[taking[-1]] for name, values in group.parameters.items()}
         self.clear()
@@ -238,9 +255,9 @@ class _NumpyGroup:
 
     def step(self, tick: int) -> IntArray:
         """Update the neurons; the global numbers of those that fired."""
-        number = min(tick, DELAY_SLOTS - 1)
+        number = min(tick, MAX_LEVELS - 1)
         taking = self.taking[number]
-        settled = number == DELAY_SLOTS - 1
+        settled = number == MAX_LEVELS - 1
         parameters = self.settled if settled else {name: values[taking] for name, values in self.parameters.items()}
         random: IntArray = np.zeros(len(taking), np.int64)
         if self.model.random:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spikeloom.arch.config import AXON_TYPES, DELAY_SLOTS, ChipConfig, CoreConfig
+from spikeloom.arch.config import AXON_TYPES, DELAY_SLOTS, MAX_LEVELS, ChipConfig, CoreConfig
 from spikeloom.arch.errors import ImageError
 from spikeloom.arch.layout import IntArray, WordArray, ceil_div
 from spikeloom.arch.lif import Lif
@@ -51,7 +51,7 @@ CORE = np.dtype(
         *((name, "i4") for name in ("kind", "wide", "stochastic", "native", "mirrors", "mixed")),
         *((name, "i4") for name in ("state_bits", "fraction_bits", "decay", "leak", "stochastic_leak", "bias", "current_bits")),
         *((name, "i4") for name in ("current_wraps", "refractory", "negative", "noise", "adaptation_bits")),
-        ("updated", "u4", (DELAY_SLOTS,)),
+        ("updated", "u4", (MAX_LEVELS,)),
     ],
     align=True,
 )
@@ -266,7 +266,7 @@ class FastTables:
             self.core["wide"][numbers] = config.axons << (config.weight_bits - 1) > NARROW
         self._load_routes(config, numbers, unpacked("route_index"), unpacked("routes"))
         updated = unpacked("control")["last"] + 1
-        self.core["updated"][numbers] = updated[:, np.minimum(np.arange(DELAY_SLOTS), config.levels - 1)]
+        self.core["updated"][numbers] = updated[:, np.minimum(np.arange(MAX_LEVELS), config.levels - 1)]
         if config.random:
             self.core["seed"][numbers] = unpacked("seed")["seed"][:, 0]
         self._load_neurons(config, numbers, memories, table, stacked)

@@ -336,14 +336,12 @@ class Crossbar(wiring.Component):
     def _add_accumulators(self, m: Module, issue: Signal, word: Signal, weights: list[Value]) -> Value:
         """Sums in banks of lanes, and their read-out. Returns whether any stage is busy."""
         config = self.config
-        kind = ShortAccumulators if self._short else Accumulators
-        banks = [
-            kind(
-                config=config,
-                fabric=self.fabric,
-                weight_shape=weights[0].shape(),
-                late=self._late_sums,
-                distributed=self._distributed,
+        shape = weights[0].shape()
+        banks: list[Sums] = [
+            ShortSums(config=config, weight_shape=shape)
+            if self._short
+            else LongSums(
+                config=config, weight_shape=shape, fabric=self.fabric, late=self._late_sums, distributed=self._distributed
             )
             for _ in range(ceil_div(config.lanes, BANK_LANES))
         ]
@@ -378,11 +376,11 @@ class Crossbar(wiring.Component):
         return banks[0].busy
 
 
-class Accumulators(wiring.Component):
+class Sums(wiring.Component):
     """Sums of up to ``BANK_LANES`` lanes: read, add, write. Stage n is n cycles after the weight address was issued; stage 2 adds.
 
-    Reading by the update goes through the same stages with ``clearing`` set, and writes zeros. Each bank has address registers of its own,
-    because one register for all lanes of a wide row would be the longest path (where the synthesis tool does not merge them).
+    Each bank has address registers of its own, because one register for all lanes of a wide row would be the longest path (where the
+    synthesis tool does not merge them).
 
     Members
     -------
@@ -398,8 +396,8 @@ class Accumulators(wiring.Component):
         A stage is busy.
     """
 
-    def __init__(self, *, config: CoreConfig, fabric: Fabric, weight_shape: Shape, late: bool, distributed: bool) -> None:
-        self.config, self.fabric, self.late, self.distributed = config, fabric, late, distributed
+    def __init__(self, *, config: CoreConfig, weight_shape: Shape) -> None:
+        self.config = config
         self.lanes = min(config.lanes, BANK_LANES)
         self.layout = data.ArrayLayout(signed(config.sum_bits), self.lanes)
         word_bits = bits_for(config.neuron_words)
@@ -414,6 +412,18 @@ class Accumulators(wiring.Component):
                 "busy": Out(1),
             }
         )
+
+
+class LongSums(Sums):
+    """Any number of words in any memory: stage 3 writes.
+
+    Reading by the update goes through the same stages with ``clearing`` set, and writes zeros. ``late``: the memory's output has a
+    register of its own before the adder.
+    """
+
+    def __init__(self, *, config: CoreConfig, weight_shape: Shape, fabric: Fabric, late: bool, distributed: bool) -> None:
+        self.fabric, self.late, self.distributed = fabric, late, distributed
+        super().__init__(config=config, weight_shape=weight_shape)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -464,8 +474,8 @@ class Accumulators(wiring.Component):
         return m
 
 
-class ShortAccumulators(Accumulators):
-    """Sums of few words in LUT RAM: stage 1 reads, stage 2 adds and writes.
+class ShortSums(Sums):
+    """Few words in LUT RAM: stage 1 reads, stage 2 adds and writes.
 
     Reading by the update marks a word as empty, and the register behind the memory is reset where it reads an empty word. So clearing
     costs neither a cycle nor a multiplexer behind the adder, which would be a LUT for each bit of each sum.

@@ -48,7 +48,7 @@ class Edge(wiring.Component):
         Strobe, only while ``arrived``: opens the gate.
     empty : Out(1)
         No packet is between the routers and the link's queues.
-    up, errors, repeats : Out(1)
+    errors, repeats : Out(1)
         Of the link.
     """
 
@@ -67,7 +67,6 @@ class Edge(wiring.Component):
                 "arrived": Out(1, init=1),
                 "take": In(1),
                 "empty": Out(1),
-                "up": Out(1),
                 "errors": Out(1),
                 "repeats": Out(1),
             }
@@ -83,7 +82,6 @@ class Edge(wiring.Component):
         m.d.comb += [
             self.tx.eq(link.tx),
             link.rx.eq(self.rx),
-            self.up.eq(link.up),
             self.errors.eq(link.errors),
             self.repeats.eq(link.repeats),
         ]

@@ -59,6 +59,27 @@ def connect_links(m: Module, outer: wiring.Component, inner: wiring.Component) -
         m.d.comb += pins.eq(inside) if name.endswith("_tx") else inside.eq(pins)
 
 
+class Order(wiring.Component):
+    """A request on its way to a core: a register in a module of its own, since synthesis would make one of those of all cores.
+
+    Members
+    -------
+    i : In(shape)
+    o : Out(shape)
+        As ``i`` in the cycle before.
+    """
+
+    def __init__(self, shape: data.StructLayout) -> None:
+        super().__init__({"i": In(shape), "o": Out(shape)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        kept = Signal(self.o.shape(), reset_less=True)
+        m.d.sync += kept.eq(self.i)
+        m.d.comb += self.o.eq(kept)
+        return m
+
+
 class Mesh(wiring.Component):
     """All cores of a chip. To the outside it behaves like one core.
 
@@ -92,8 +113,10 @@ class Mesh(wiring.Component):
         Valid for one cycle.
     misrouted : Out(range)
         Packets dropped in this cycle.
-    errors, repeats : Out(range)
-        Damaged frames, and frames sent again, over all links in this cycle.
+    errors : Out(range)
+        Damaged frames over all links in this cycle.
+    repeats : Out(range)
+        Words sent again over all links in this cycle.
     link_<side>_tx, link_<side>_rx : Out, In
         Pins of the link on that side.
     """
@@ -226,7 +249,10 @@ class Mesh(wiring.Component):
         return lost
 
     def _add_bus(self, m: Module, cores: Sequence[Core]) -> None:
-        """Requests to the core that their address names; registers on both ways, because cores are far apart."""
+        """Requests to the core that their address names. Cores are far apart, so there are registers.
+
+        On the way there each of several cores has one, on the way back its answer has one, and the OR of all answers another.
+        """
         request, response = self.request, self.response
         started = Signal()
         space = request.payload.address[SPACE_SHIFT:]
@@ -244,11 +270,16 @@ class Mesh(wiring.Component):
             with m.Elif(core.request.ready):
                 m.d.sync += asked.eq(0)
             answer = Signal(data.StructLayout({"valid": 1, "response": BusResponse}), name=f"answer{number}")
+            order = request.payload
+            if len(cores) > 1:
+                m.submodules[f"order{number}"] = register = Order(request.payload.shape())
+                m.d.comb += register.i.eq(order)
+                order = register.o
             m.d.comb += [
                 core.request.valid.eq(asked),
-                core.request.payload.address.eq(request.payload.address),
-                core.request.payload.write.eq(request.payload.write),
-                core.request.payload.data.eq(request.payload.data),
+                core.request.payload.address.eq(order.address),
+                core.request.payload.write.eq(order.write),
+                core.request.payload.data.eq(order.data),
                 core.response.ready.eq(1),
             ]
             m.d.sync += [

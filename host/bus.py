@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from spikeloom.arch.config import DELAY_BITS
-from spikeloom.arch.errors import LinkError
+from spikeloom.arch.errors import InputError, LinkError
 from spikeloom.arch.layout import BUS_WORD_BITS, IntArray
-from spikeloom.arch.registers import EVENT_AXON_BITS, OUTPUT_NUMBER_BITS, OUTPUT_TICK_BITS, Address
+from spikeloom.arch.registers import EVENT_AXON_BITS, EVENT_CORE_BITS, OUTPUT_NUMBER_BITS, OUTPUT_TICK_BITS, Address
 
 WordsArray = npt.NDArray[np.uint32]
 
@@ -87,7 +87,20 @@ class Bus(ABC):
 
 
 def event_words(cores: IntArray, axons: IntArray, delay: IntArray | int = 1) -> WordsArray:
-    """Words of the ``EVENT`` register: events for axons of cores, due ``delay`` ticks after the last tick."""
+    """Words of the ``EVENT`` register: events for axons of cores, due ``delay`` ticks after the last tick.
+
+    Whether the chip has the core and the axon is for the chip to say; it counts events with delay 0 as dropped.
+
+    Raises
+    ------
+    InputError
+        If a number does not fit its part of the word.
+    """
+    fields = (("core", cores, EVENT_CORE_BITS), ("axon", axons, EVENT_AXON_BITS), ("delay", np.asarray(delay), DELAY_BITS))
+    for name, values, bits in fields:
+        if values.size and (values.min() < 0 or values.max() >> bits):
+            wrong = values[(values < 0) | (values >> bits > 0)].flat[0]
+            raise InputError(f"an event has the {name} {wrong}; it must be 0 to {(1 << bits) - 1}")
     return (axons | np.int64(1) * delay << EVENT_AXON_BITS | cores << (EVENT_AXON_BITS + DELAY_BITS)).astype(np.uint32)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from spikeloom.arch.config import DELAY_SLOTS
@@ -11,7 +13,7 @@ from spikeloom.arch.layout import IntArray
 from spikeloom.arch.memory_map import COUNTER_NAMES, Region, delay_depth, regions, state_of_neurons
 from spikeloom.arch.registers import IDENT, OUTPUT_TICK_BITS, PROTOCOL_VERSION, Address
 from spikeloom.host.bus import Bus, WordsArray, event_words
-from spikeloom.host.chip import Chip, Progress, Recording, input_events
+from spikeloom.host.chip import Chip, Progress, Recording, check_outputs, input_events
 from spikeloom.host.spikes import BoolArray
 
 #: Times the status register is read until the chip must be idle.
@@ -41,8 +43,11 @@ class BusChip(Chip):
     def __init__(self, bus: Bus, image: LoadableImage, *, check: bool = True) -> None:
         super().__init__(image)
         self.bus = bus
+        #: Called when the chip is closed, after its bus.
+        self.on_close: Callable[[], None] = lambda: None
         self._regions = [regions(core) for core in image.config.cores]
         self._counters: list[list[dict[str, int]]] = []
+        self._misrouted: list[int] = []
         #: State after the last sample, if the chip has gone on since.
         self._state: dict[str, IntArray] = {}
         self._identify()
@@ -125,7 +130,7 @@ class BusChip(Chip):
         outputs = np.zeros((samples, ticks, self.image.output_size), np.bool_)
         sizes = {name: self.image.population_size(name) for name in record}
         potentials = {name: np.zeros((samples, ticks, size), np.int64) for name, size in sizes.items()}
-        self._counters = []
+        self._counters, self._misrouted = [], []
         for number in range(samples):
             self._run_sample(spikes[number], outputs[number], {name: array[number] for name, array in potentials.items()})
             if progress is not None:
@@ -141,7 +146,9 @@ class BusChip(Chip):
                 # Ticks from here on only complete recordings; outputs, state and counters are those of before.
                 self._finish()
                 self._state = self.state()
-            for stamp, number in self.bus.tick(event_words(cores, axons)).tolist():
+            came = self.bus.tick(event_words(cores, axons))
+            check_outputs(self.image, came[:, 1], LinkError)
+            for stamp, number in came.tolist():
                 if stamp != tick % (1 << OUTPUT_TICK_BITS):
                     raise LinkError(f"an output of tick {stamp} came in tick {tick}")
                 step = tick - int(self.image.output_shift[number])
@@ -160,6 +167,7 @@ class BusChip(Chip):
     def _finish(self) -> None:
         if all(core.counters for core in self.image.config.cores):
             self._counters.append([self.read_counters(core) for core in range(len(self.image.config.cores))])
+            self._misrouted.append(self.misrouted)
 
     def read_counters(self, core: int = 0) -> dict[str, int]:
         """Counters of a core now, since the last :meth:`clear`."""
@@ -212,9 +220,11 @@ class BusChip(Chip):
         operations = table["row_words"] @ np.array([core.lanes for core in self.image.config.cores])
         once = ("ticks", "cycles")
         return {name: values.max(axis=1) if name in once else values.sum(axis=1) for name, values in table.items()} | {
-            "synaptic_operations": operations
+            "misrouted": np.array(self._misrouted),
+            "synaptic_operations": operations,
         }
 
     def close(self) -> None:
-        """Close the bus."""
+        """Close the bus, and what it leads to."""
         self.bus.close()
+        self.on_close()

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from spikeloom.arch.errors import ImageError
+from spikeloom.arch.errors import ImageError, LinkError
 from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.layout import IntArray
 from spikeloom.host.spikes import BoolArray, check_spikes
@@ -77,6 +77,8 @@ class Chip(ABC):
             If ``record`` names a population that does not exist.
         ConfigError
             If ``record`` is given, but the chip's memories cannot be read (``readback=False``).
+        ImageError, LinkError
+            If an output comes that the image does not have; see :func:`check_outputs`.
         """
         for name in record:
             self.image.pieces(name)
@@ -97,9 +99,10 @@ class Chip(ABC):
 
     @abstractmethod
     def counters(self) -> dict[str, IntArray]:
-        """Counters of the last run per sample, as in ``COUNTER_NAMES``, and ``synaptic_operations``; sums over all cores.
+        """Counters of the last run per sample, as in ``COUNTER_NAMES``, ``misrouted`` and ``synaptic_operations``; sums over all cores.
 
-        ``ticks`` counts once, and ``cycles``, which is there only where there is a clock, is that of the busiest core.
+        ``ticks`` counts once, and ``cycles``, which is there only where there is a clock, is that of the busiest core. ``misrouted``
+        counts packets that left the mesh, or were for a host where there is none; it is 0 unless a routing memory is damaged.
         """
 
     def output(self, out: BoolArray, name: str) -> BoolArray:
@@ -123,6 +126,23 @@ class Chip(ABC):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def check_outputs(image: LoadableImage, numbers: IntArray, error: type[ImageError | LinkError]) -> None:
+    """Refuse outputs that the image does not have: a destination in a routing memory is damaged.
+
+    Parameters
+    ----------
+    image : LoadableImage
+        For its outputs.
+    numbers : int64 array ``[K]``
+        Numbers of outputs that carried a spike.
+    error : type of exception
+        What to raise: ``LinkError`` if a chip sent them, ``ImageError`` if they were computed from the image.
+    """
+    wrong = numbers[numbers >= image.output_size]
+    if len(wrong):
+        raise error(f"output {int(wrong[0])} came; the image has {image.output_size} outputs")
 
 
 def input_events(image: LoadableImage, spikes: BoolArray, drain: int) -> list[tuple[IntArray, IntArray]]:

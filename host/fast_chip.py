@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from spikeloom.arch.errors import ImageError
 from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.layout import IntArray
 from spikeloom.golden.fast import COUNTERS, FastChip
-from spikeloom.host.chip import Chip, Progress, Recording
+from spikeloom.host.chip import Chip, Progress, Recording, check_outputs
 from spikeloom.host.spikes import BoolArray
 
 
@@ -69,6 +70,7 @@ class FastGoldenChip(Chip):
             run = model.run(total, (when, core, axon))
             fired, numbers = run.output_ticks, run.outputs
             self._counters.append(self._totals())
+        check_outputs(image, numbers, ImageError)
         row = fired - image.output_shift[numbers]
         valid = (row >= 0) & (row < ticks)
         outputs[row[valid], numbers[valid]] = True
@@ -111,7 +113,7 @@ class FastGoldenChip(Chip):
         """Counters of all cores together."""
         model = self.model
         totals = {"ticks": model.ticks, **{name: int(getattr(model, name).sum()) for name in COUNTERS}}
-        return totals | {"synaptic_operations": int((model.row_words * self._lanes).sum())}
+        return totals | {"misrouted": model.misrouted, "synaptic_operations": int((model.row_words * self._lanes).sum())}
 
     def _state_now(self) -> dict[str, IntArray]:
         result: dict[str, IntArray] = {}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from spikeloom.arch.errors import ImageError
 from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.layout import IntArray
 from spikeloom.golden.chip import Chip as GoldenModel
-from spikeloom.host.chip import Chip, Progress, Recording
+from spikeloom.host.chip import Chip, Progress, Recording, check_outputs
 from spikeloom.host.spikes import BoolArray
 
 #: Delay bits kept at once; bounds the samples that run side by side.
@@ -72,10 +73,12 @@ class GoldenChip(Chip):
             if tick == ticks + image.drain - 1:
                 # Ticks beyond this one only complete recordings; outputs, state and counters are those of here.
                 self._finish()
-            step = tick - image.output_shift[result.numbers]
+            sample, link = np.nonzero(result.outputs)
+            number = result.numbers[link]
+            check_outputs(image, number, ImageError)
+            step = tick - image.output_shift[number]
             valid = (step >= 0) & (step < ticks)
-            sample, link = np.nonzero(result.outputs[:, valid])
-            outputs[sample, step[valid][link], result.numbers[valid][link]] = True
+            outputs[sample[valid], step[valid], number[valid]] = True
             for name in potentials:
                 for piece in image.pieces(name):
                     row = tick - piece.level
@@ -95,9 +98,10 @@ class GoldenChip(Chip):
             {"ticks": np.full(cores[0].batch, self.model.ticks)}
             | {name: sum((getattr(core, name) for core in cores), np.zeros(cores[0].batch, np.int64)) for name in names}
             | {
+                "misrouted": self.model.misrouted.copy(),
                 "synaptic_operations": sum(
                     (core.row_words * core.config.lanes for core in cores), np.zeros(cores[0].batch, np.int64)
-                )
+                ),
             }
         )
 

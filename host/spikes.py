@@ -43,6 +43,8 @@ def check_spikes(spikes: npt.ArrayLike, inputs: int) -> BoolArray:
                 f"input spikes must be 0 or 1, but the value at {list(place)} is {array[place]}; "
                 "encode analog values first (spikeloom.encode)"
             )
+    if array.shape[0] == 0 and array.ndim == 3:
+        raise InputError("input spikes have no samples; give at least one")
     if array.shape[-2] == 0:
         raise InputError("input spikes have no ticks; give at least one")
     return array.astype(np.bool_)[np.newaxis] if array.ndim == 2 else array.astype(np.bool_)

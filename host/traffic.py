@@ -24,8 +24,10 @@ from spikeloom.golden.fast import FastChip
 from spikeloom.host.chip import Progress
 from spikeloom.host.spikes import BoolArray, check_spikes
 
-#: Most counts of links kept, ticks times links: 1 GB.
+#: Most counts kept, of all links and of all cores (:data:`CORE_COUNTS`) in all ticks: 1 GB.
 MAX_COUNTS = 1 << 27
+#: Counts of a core in a tick: spikes, sent, received, outputs, events.
+CORE_COUNTS = 5
 NORTH, EAST, SOUTH, WEST = range(len(SIDES))
 
 
@@ -284,19 +286,20 @@ def traffic(image: LoadableImage, spikes: npt.ArrayLike, *, progress: Progress |
     Raises
     ------
     InputError
-        If the spikes have a wrong shape or value, or are too long to keep a count for each tick and link.
+        If the spikes have a wrong shape or value, or are too long to keep all counts of each tick.
     """
     samples = check_spikes(spikes, image.input_size)
     config = image.config
     meter = Meter(config, image.memories)
     ticks = samples.shape[1] + image.drain
     total, cores, links = len(samples) * ticks, len(config.cores), len(meter.links)
-    if total * links > MAX_COUNTS:
+    per_tick = CORE_COUNTS * cores + links
+    if total * per_tick > MAX_COUNTS:
         raise InputError(
-            f"{len(samples)} samples of {ticks} ticks on {links} links are {total * links} counts; at most {MAX_COUNTS} are kept: "
-            f"give at most {MAX_COUNTS // links} ticks"
+            f"{len(samples)} samples of {ticks} ticks on {cores} cores and {links} links are {total * per_tick} counts; "
+            f"at most {MAX_COUNTS} are kept: give at most {MAX_COUNTS // per_tick} ticks"
         )
-    spikes_of, sent, received, outputs, events = np.zeros((5, total, cores), np.int64)
+    spikes_of, sent, received, outputs, events = np.zeros((CORE_COUNTS, total, cores), np.int64)
     packets = np.zeros((total, links), np.int64)
     engine = _Engine(image)
     ways = _input_ways(image)

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from spikeloom.arch.boards import board_geometry
-from spikeloom.arch.config import ChipConfig
-from spikeloom.arch.errors import ConfigError, InputError, NetworkError
+from spikeloom.arch.config import MAX_OUTPUTS, ChipConfig
+from spikeloom.arch.errors import CapacityError, ConfigError, InputError, NetworkError
 from spikeloom.arch.image import PortMap
 from spikeloom.arch.layout import IntArray
 from spikeloom.arch.lif import Lif
@@ -72,6 +72,11 @@ def compile_network(
         raise NetworkError("the network has no output; mark a population with output()")
     if not network.inputs:
         raise NetworkError("the network has no input")
+    outputs = sum(population.size for population in network.outputs)
+    if outputs > MAX_OUTPUTS:
+        raise CapacityError(
+            f"the network has {outputs} outputs, and an output event can name {MAX_OUTPUTS}; make fewer neurons outputs"
+        )
     warnings: list[str] = []
     delays, levels = align(network, late_feedback=late_feedback, warnings=warnings)
     order_of_evaluation(network, network.delays())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +46,8 @@ class CoreArrays:
     stochastic : array ``[neurons, 4]`` or None
         Whether that weight is the probability ``(abs(weight) + 1) / 256`` of a weight of 1 or -1. None: nowhere.
     destinations : array ``[D, 4]``
-        Rows of source neuron, core, axon, delay (1 to 15 ticks). A neuron may have any number of them, or none.
+        Rows of source neuron, core, axon, delay (1 to 15 ticks). A neuron may have none; its destinations and outputs together are at
+        most ``CoreConfig.list_length``.
     outputs : array ``[K, 2]``
         Rows of neuron, output number: the neuron's spikes go to the host in that column.
     seed : int
@@ -68,8 +70,8 @@ def image_from_arrays(
     cores: Iterable[CoreArrays],
     *,
     inputs: npt.ArrayLike = (),
-    input_size: int | None = None,
-    output_size: int | None = None,
+    input_size: SupportsIndex | None = None,
+    output_size: SupportsIndex | None = None,
     output_shift: npt.ArrayLike = 0,
 ) -> Image:
     """Build an image from arrays: nothing is quantised, placed, routed or aligned, only packed and checked.
@@ -97,7 +99,8 @@ def image_from_arrays(
     ImageError
         If an array has a wrong shape, type or value; the message names core, place, value, limit and remedy.
     CapacityError
-        If the arrays need more weight words, destinations or parameter sets than the geometry has.
+        If the arrays need more weight words, destinations or parameter sets than the geometry has, or one neuron more destinations
+        than a list can have.
     """
     if not isinstance(config, ChipConfig):
         raise ConfigError(f"config must be a ChipConfig, not {config!r}; one core is ChipConfig(cores=(core,))")
@@ -218,13 +221,18 @@ def _check_core_and_axon(where: str, config: ChipConfig, table: IntArray, names:
     _check_column(where, table, names, axon, axons[table[:, core]], of=" does not exist in core {core}")
 
 
-def _size(name: str, given: int | None, needed: int) -> int:
+def _size(name: str, given: SupportsIndex | None, needed: int) -> int:
     """Columns of a spike array."""
     if given is None:
         return needed
-    if isinstance(given, bool) or not isinstance(given, int) or given < needed:
-        raise ImageError(f"{name} is {given!r}; the arrays name column {needed - 1}, so it must be an integer of {needed} or more")
-    return given
+    try:
+        size = -1 if isinstance(given, bool) else operator.index(given)
+    except TypeError:
+        size = -1
+    if size < needed:
+        reason = f"the arrays name column {needed - 1}, so " if needed else ""
+        raise ImageError(f"{name} is {given!r}; {reason}it must be an integer of {needed} or more")
+    return size
 
 
 # Memories -------------------------------------------------------------------------------------------------------------

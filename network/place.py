@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spikeloom.arch.config import ChipConfig, CoreConfig
-from spikeloom.arch.layout import IntArray, ceil_div
+from spikeloom.arch.chip_link import FrameFormat
+from spikeloom.arch.config import ChipConfig, CoreConfig, bits_for
+from spikeloom.arch.layout import IntArray
 from spikeloom.arch.packet import packet_layout
 from spikeloom.network.description import FloatArray
 from spikeloom.network.plan import CorePlan
@@ -75,8 +76,17 @@ def traffic(plans: list[CorePlan], spikes: dict[str, IntArray], outputs: set[str
 
 
 def border_cycles(config: ChipConfig) -> int:
-    """Cycles for which a packet occupies the link between two chips; it occupies a router's port for one."""
-    return ceil_div(packet_layout(config.cores[0]).bits, config.link_lanes) * config.link_cell
+    """Cycles for which a packet occupies the link between two chips; it occupies a router's port for one. 1 if there is only one chip.
+
+    Where the chips' sides differ in length, links along x and along y differ in the bits of their tags; the larger count holds for both.
+    """
+    width, height = config.columns // config.chips_across, config.rows // config.chips_down
+    routers = max(height if config.chips_across > 1 else 0, width if config.chips_down > 1 else 0)
+    if routers == 0:
+        return 1
+    # A word of the link is a packet and a tag, which names one of the routers along the side or says that the word is a token.
+    word = packet_layout(config.cores[0]).bits + bits_for(routers + 1)
+    return FrameFormat(word, config.link_lanes).cells * config.link_cell
 
 
 def place(config: ChipConfig, plans: list[CorePlan], packets: Traffic) -> tuple[list[int], dict[str, object]]:

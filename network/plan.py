@@ -182,8 +182,8 @@ class CorePlan:
     bundles : list of Bundle
     neurons, axons, words : int
         Neurons up to the last one used, axons and weight words.
-    reserved : int
-        Destinations that its neurons are expected to need.
+    reserved, longest : int
+        Destinations that its neurons are expected to need, and most of one neuron.
     sets : set of int
         Parameter sets.
     """
@@ -196,6 +196,7 @@ class CorePlan:
     axons: int = 0
     words: int = 0
     reserved: int = 0
+    longest: int = 0
     sets: set[int] = field(default_factory=set)
 
     def copy(self) -> CorePlan:
@@ -248,6 +249,7 @@ class CorePlan:
         axons = np.cumsum(axons)
         fits = (axons <= core.axons - self.axons) & (np.cumsum(words) <= core.words - self.words)
         fits &= np.cumsum(entries[part]) <= core.routes - self.reserved
+        fits &= np.maximum.accumulate(entries[part]) <= core.list_length
         if core.sets is not None:
             fits &= np.cumsum(self._new_sets(demand.sets[part])) <= core.sets - len(self.sets)
         size = self._cut(demand, window.offset, first, int(fits.sum()), grain)
@@ -302,6 +304,7 @@ class CorePlan:
         self.pieces.append(piece)
         self.neurons = first + size
         self.reserved += int(entries[offset : offset + size].sum())
+        self.longest = max(self.longest, int(entries[offset : offset + size].max()))
         self.sets |= set(demand.sets[offset : offset + size].tolist())
 
     def finish(self, order: dict[str, int]) -> None:
@@ -330,17 +333,26 @@ class Partition:
 
     def destinations(self, plan: CorePlan) -> int:
         """Destinations of all neurons of a core."""
-        return sum(int(part.sum()) for part in self._parts(plan))
+        return sum(int(self._of_piece(piece).sum()) for piece in plan.pieces)
 
-    def longest_list(self, plan: CorePlan) -> int:
-        """Most destinations of one neuron of a core."""
-        return max(int(part.max(initial=0)) for part in self._parts(plan))
+    def longest_list(self, plan: CorePlan) -> tuple[int, str, int]:
+        """Most destinations of one neuron of a core, and which one it is: its population and number."""
+        longest = []
+        for piece in plan.pieces:
+            neuron = int(self._of_piece(piece).argmax())
+            longest.append((int(self._of_piece(piece)[neuron]), piece.demand.population.label, piece.offset + neuron))
+        return max(longest)
 
-    def _parts(self, plan: CorePlan) -> list[IntArray]:
-        """Destinations of each neuron of the core's pieces."""
-        return [self.entries[p.demand.population.label][p.offset : p.offset + p.size] for p in plan.pieces]
+    def _of_piece(self, piece: Piece) -> IntArray:
+        """Destinations of each neuron of a piece."""
+        return self.entries[piece.demand.population.label][piece.offset : piece.offset + piece.size]
 
     @property
     def fits(self) -> bool:
         """Whether the chip has these cores, and their routing memories have room."""
-        return all(not plan.spare and self.destinations(plan) <= plan.config.routes for plan in self.plans)
+        return all(
+            not plan.spare
+            and self.destinations(plan) <= plan.config.routes
+            and self.longest_list(plan)[0] <= plan.config.list_length
+            for plan in self.plans
+        )

@@ -11,6 +11,7 @@ from spikeloom.network.plan import CorePlan, Demand, Partition
 
 _SMALLER = "choose a larger geometry or a smaller network"
 _LARGER_CHIP = "choose a chip with more or larger cores, or a smaller network"
+_LONGER_LISTS = "raise destinations; one neuron cannot have all of 2, 4, 8... entries"
 #: So many lines of the verdict of a chip of several cores are totals.
 _TOTALS = 5
 
@@ -79,11 +80,14 @@ def _of_core(result: Partition) -> list[Need]:
 
 
 def _lists(result: Partition) -> list[Need]:
-    """A neuron with more destinations than a list can have, if there is one: it would need a whole memory of 2, 4, 8... entries."""
-    needs = [
-        Need("destinations of a neuron", result.longest_list(p), p.config.list_length, "raise destinations") for p in result.plans
-    ]
-    return [need for need in needs if not need.fits][:1]
+    """The neuron with most destinations beyond what a list can have, if there is one."""
+    needs = []
+    for plan in result.plans:
+        length, population, neuron = result.longest_list(plan)
+        what = f"destinations of neuron {neuron} of population {population!r}"
+        needs.append(Need(what, length, plan.config.list_length, _LONGER_LISTS))
+    worst = max(needs, key=lambda need: need.needed - need.available)
+    return [] if worst.fits else [worst]
 
 
 def _of_kind(plan: CorePlan) -> list[Need]:
@@ -193,6 +197,8 @@ def refuse_piece(demand: Demand, offset: int, size: int, trials: list[CorePlan])
             Need("destinations", plan.reserved, core.routes, "raise destinations"),
             *_of_kind(plan),
         ]
+        if plan.reserved <= core.routes:
+            needs.append(Need("destinations of a neuron", plan.longest, core.list_length, _LONGER_LISTS))
         short.append([need for need in needs if not need.fits])
     neurons = f"neuron {offset}" if size == 1 else f"neurons {offset} to {offset + size - 1}"
     _refuse(f"{neurons} of population {demand.population.label!r} {'fits' if size == 1 else 'fit'}", short)

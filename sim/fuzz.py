@@ -30,7 +30,14 @@ from spikeloom.host.bus import event_words
 from spikeloom.host.bus_chip import BusChip
 from spikeloom.sim.cases import Case, random_case
 from spikeloom.sim.core_lockstep import CoreSimulation
-from spikeloom.sim.lockstep import Mismatch, compare_counters, compare_outputs, expected_state, first_difference
+from spikeloom.sim.lockstep import (
+    Mismatch,
+    compare_counters,
+    compare_misrouted,
+    compare_outputs,
+    expected_state,
+    first_difference,
+)
 from spikeloom.sim.rtl_bus import RtlTiledBus, rtl_bus
 
 #: Cases of one geometry, of which this many run under cocotb.
@@ -165,9 +172,7 @@ def run_case(case: Case, chip: BusChip, compare_every: int = 1) -> Mismatch | No
         mismatch = compare_counters(core, number, chip.read_counters(number))
         if mismatch is not None:
             return mismatch
-    if chip.misrouted != golden.misrouted[0]:
-        return Mismatch("counter", golden.ticks - 1, "misrouted", int(golden.misrouted[0]), chip.misrouted)
-    return None
+    return compare_misrouted(golden, chip.misrouted)
 
 
 def compiled_cases(

@@ -92,3 +92,9 @@ def compare_counters(core: Core, number: int, got: dict[str, int]) -> Mismatch |
         if got[name] != want:
             return Mismatch("counter", core.ticks - 1, name, want, got[name], number)
     return None
+
+
+def compare_misrouted(golden: Chip, got: int) -> Mismatch | None:
+    """Whether as many packets got lost on all chips as in the golden model."""
+    want = int(golden.misrouted[0])
+    return None if got == want else Mismatch("counter", golden.ticks - 1, "misrouted", want, got)

@@ -14,7 +14,7 @@ from spikeloom.hdl.fabric import Fabric
 from spikeloom.host.bus import event_words
 from spikeloom.host.chip import input_events
 from spikeloom.host.spikes import check_spikes
-from spikeloom.sim.lockstep import Mismatch, compare_outputs, expected_state, first_difference
+from spikeloom.sim.lockstep import Mismatch, compare_misrouted, compare_outputs, expected_state, first_difference
 from spikeloom.sim.rtl_bus import RtlBus, RtlTiledBus, open_rtl
 
 
@@ -52,6 +52,8 @@ def lockstep(
     progress: Callable[[int, int], None] | None = None,
 ) -> LockstepResult:
     """Run samples on both, each from the initial state, and compare outputs, potentials, refractory counters and pending events.
+
+    After each sample the packets that got lost are compared too.
 
     Parameters
     ----------
@@ -96,6 +98,9 @@ def lockstep(
                 ticks, events = ticks + 1, events + len(got)
                 if mismatch is not None:
                     return result(number, mismatch)
+            mismatch = compare_misrouted(golden, chip.misrouted)
+            if mismatch is not None:
+                return result(number, mismatch)
             if progress is not None:
                 progress(number + 1, len(samples))
         return result(len(samples) - 1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -207,6 +208,35 @@ def relay_image(**changes: Any) -> LoadableImage:
         "populations": (PopulationMap("first", 0, 0, 1, 0), PopulationMap("second", 0, 1, 1, 1)),
     }
     return loadable(config, pack(config, relay_contents(config)), **(arguments | changes))
+
+
+def damaged(image: LoadableImage, memories: Iterable[Mapping[str, WordArray]]) -> LoadableImage:
+    """A copy of an image with memories that no image may have: they stand for memories that were damaged after loading."""
+    copy = dataclasses.replace(image)
+    object.__setattr__(copy, "memories", tuple(memories))
+    return copy
+
+
+def lost_packets(image: LoadableImage, seed: int) -> LoadableImage:
+    """An image of a mesh whose packets go any way, also to places outside the mesh, and as outputs to cores without a host."""
+    rng = np.random.default_rng(seed)
+    memories = []
+    for core, memory in zip(image.config.cores, image.memories, strict=True):
+        layout = regions(core)["routes"].layout
+        fields = layout.unpack(memory["routes"])
+        for field in layout.fields:
+            if field.name in ("dx", "dy"):
+                fields[field.name] = rng.integers(field.low, field.high, core.routes, endpoint=True)
+        memories.append({**memory, "routes": layout.pack(fields)})
+    return damaged(image, memories)
+
+
+def wrong_output() -> LoadableImage:
+    """:func:`relay_image` with a damaged destination: its neuron 1 sends output 3, and the image has one output."""
+    config = relay_config()
+    contents = relay_contents(config)
+    contents["routes"]["target"][1] = 3
+    return damaged(relay_image(), [pack(config, contents)])
 
 
 def core_case(config: CoreConfig, seed: int, ticks: int = 20) -> Case:

@@ -348,8 +348,10 @@ def test_senseless_chip_is_refused(changes: dict[str, Any], message: str) -> Non
 
 
 def test_links_of_a_lone_core_need_a_reach() -> None:
-    with pytest.raises(ConfigError, match="the chip has links, but its cores have no reach beyond it"):
-        ChipConfig(cores=(CoreConfig(),), links=("east",))
+    with pytest.raises(ConfigError, match=r"links is \('east',\), but no core has a reach_x; packets over these links need one"):
+        ChipConfig(cores=(CoreConfig(reach_y=1),), links=("east",))
+    with pytest.raises(ConfigError, match="no core has a reach_y"):
+        ChipConfig(cores=(CoreConfig(reach_x=1),), links=("north", "east"))
     assert ChipConfig(cores=(CoreConfig(reach_x=1),), links=("east",)).meshed
 
 

@@ -216,7 +216,7 @@ def test_golden_and_generated_hardware_write_the_same_spikes(command: Command, f
     np.testing.assert_array_equal(_spikes_in(tmp_path / "golden.npz"), expected)
     np.testing.assert_array_equal(_spikes_in(tmp_path / "rtl.npz"), expected)
     # The tables count the same; only hardware has a clock.
-    for name in COUNTER_NAMES:
+    for name in (*COUNTER_NAMES, "misrouted"):
         assert (name in golden.out) == (name != "cycles")
         assert name in rtl.out
     assert f"spikes {list(expected.shape)}" in golden.out

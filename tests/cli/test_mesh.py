@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import spikeloom
 from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.examples.digits.data import NETWORK, unseen_samples
+from spikeloom.sim.verify import LockstepResult
 from tests.cli.conftest import Command
 
 #: Two chips of two cores, on which the bundled network needs more than one.
@@ -56,6 +59,20 @@ def image(command: Command, folder: Path) -> Path:
 def test_hardware_of_two_chips_follows_golden(command: Command, folder: Path, image: Path) -> None:
     result = command("verify", image, "--input", folder / "spikes.npz", "--limit", 1)
     assert result.code == 0, result.err
+
+
+def test_verify_says_that_potentials_were_not_compared_where_one_core_cannot_be_read(
+    command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = dataclasses.replace(CHIPS, cores=(*CHIPS.cores[:3], dataclasses.replace(CORE, readback=False)))
+    (folder / "closed.json").write_text(json.dumps(config.as_dict()))
+    assert command("compile", NETWORK, "--chip", folder / "closed.json", "-o", folder / "closed.loom").code == 0
+    # What is said does not depend on what was run.
+    monkeypatch.setattr("spikeloom.cli.main._open", lambda _, image: spikeloom.open("golden", image))
+    monkeypatch.setattr("spikeloom.sim.verify.lockstep", lambda *_, **__: LockstepResult(1, 100, 20, 5000))
+    result = command("verify", folder / "closed.loom")
+    assert result.code == 0, result.err
+    assert " ".join(result.out.split()).endswith("5000 clock cycles; outputs compared after each tick")
 
 
 def test_generate_writes_a_file_for_each_chip(command: Command, folder: Path, image: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from spikeloom.arch.adex import AdEx
 from spikeloom.arch.config import CoreConfig
+from spikeloom.arch.errors import InputError
 from spikeloom.arch.izhikevich import Izhikevich
 from spikeloom.arch.lif import Lif
 from spikeloom.sim.cases import Events
@@ -147,6 +148,16 @@ def test_impossible_event_is_dropped_and_counted_once(axon: int, delay: int) -> 
     core.inject(_ints(axon), np.array([[True], [False]]), delay)
     assert core.dropped.tolist() == [1, 0]
     assert not core.scheduler.pending.any()
+
+
+@pytest.mark.parametrize("delay", [-1, 16])
+def test_event_with_a_delay_that_no_slot_has_is_refused(delay: int) -> None:
+    config = relay_config()
+    core = _core(config, relay_contents(config))
+    with pytest.raises(InputError, match=f"^an event has the delay {delay}; it must be 0 to 15$"):
+        core.inject(_ints(0), np.ones((1, 1), np.bool_), delay)
+    assert not core.scheduler.pending.any()
+    assert core.dropped.tolist() == [0]
 
 
 @pytest.mark.parametrize("delay", [1, 7, 15])

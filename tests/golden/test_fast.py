@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikeloom.arch.config import ChipConfig, CoreConfig
-from spikeloom.arch.errors import ImageError, ToolError
+from spikeloom.arch.errors import ImageError, InputError, ToolError
 from spikeloom.arch.layout import WordArray
 from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import regions
@@ -303,10 +303,26 @@ def test_memories_that_leave_their_bounds_are_refused() -> None:
     contents["rows"]["last"] = np.array([1, 0, 1])
     with pytest.raises(ImageError, match="a row leaves the weight memory or the neurons"):
         FastChip(one_core(config), [pack(config, contents)])
+    config = relay_config(destinations=3)
     contents = relay_contents(config)
-    contents["route_index"] = {"first": np.array([1, 1]), "count": np.array([2, 1])}
+    contents["route_index"] = {"first": np.array([2, 1]), "count": np.array([2, 1])}
+    contents["routes"] = {name: np.resize(values, 3) for name, values in contents["routes"].items()}
     with pytest.raises(ImageError, match="a destination list leaves the routing memory"):
         FastChip(one_core(config), [pack(config, contents)])
+
+
+def test_events_that_no_slot_or_tick_can_take_are_refused() -> None:
+    config = relay_config()
+    fast = FastChip(one_core(config), [pack(config, relay_contents(config))])
+    for delay in (-1, 16):
+        with pytest.raises(InputError, match=f"^an event has the delay {delay}; it must be 0 to 15$"):
+            fast.inject(0, np.array([0, 1]), np.array([1, delay]))
+    zeros = np.zeros(2, np.int64)
+    for tick in (-1, 4):
+        with pytest.raises(InputError, match=f"^an event is for tick {tick} of a run of 4 ticks$"):
+            fast.run(4, (np.array([3, tick]), zeros, zeros))
+    assert fast.ticks == 0
+    assert not fast.pending(0).any()
 
 
 def test_without_a_compiler_the_message_says_what_to_do(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

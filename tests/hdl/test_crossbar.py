@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -324,10 +325,11 @@ def test_a_stochastic_synapse_adds_one_from_the_random_number_on(sign: int) -> N
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("fabric", FABRICS, ids=lambda fabric: fabric.name)
-def test_rows_with_common_words_follow_each_other_at_every_distance(fabric: Fabric, kind: str) -> None:
-    # All ranges of 4 neuron words, and an empty row; each pair of them with gaps between.
-    ranges = [(start, last) for start in range(4) for last in range(start, 4)] + [(1, 0)]
-    config = CoreConfig(axons=len(ranges), neurons=4, lanes=1, weight_words=40, **KINDS[kind])
+@pytest.mark.parametrize("words", [2, 4])
+def test_rows_with_common_words_follow_each_other_at_every_distance(fabric: Fabric, kind: str, words: int) -> None:
+    # All ranges of neuron words, and an empty row; each pair of them with gaps between.
+    ranges = [(start, last) for start in range(words) for last in range(start, words)] + [(1, 0)]
+    config = CoreConfig(axons=len(ranges), neurons=words, lanes=1, weight_words=40, **KINDS[kind])
     bench = Bench(config, fabric, [(3 * k, start, last) for k, (start, last) in enumerate(ranges)], seed=2)
 
     async def run(ctx: Any) -> None:
@@ -345,9 +347,10 @@ def test_rows_with_common_words_follow_each_other_at_every_distance(fabric: Fabr
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("fabric", FABRICS, ids=lambda fabric: fabric.name)
-def test_three_short_rows_for_few_words_in_any_order(fabric: Fabric, kind: str) -> None:
-    ranges = [(0, 0), (1, 1), (0, 1), (1, 2)]
-    config = CoreConfig(axons=4, neurons=3, lanes=1, weight_words=12, **KINDS[kind])
+@pytest.mark.parametrize("words", [2, 3])
+def test_three_short_rows_for_few_words_in_any_order(fabric: Fabric, kind: str, words: int) -> None:
+    ranges = [(0, 0), (1, 1), (0, 1), (1, 2) if words == 3 else (1, 0)]
+    config = CoreConfig(axons=4, neurons=words, lanes=1, weight_words=12, **KINDS[kind])
     bench = Bench(config, fabric, [(3 * k, start, last) for k, (start, last) in enumerate(ranges)], seed=3)
 
     async def run(ctx: Any) -> None:
@@ -362,9 +365,12 @@ def test_three_short_rows_for_few_words_in_any_order(fabric: Fabric, kind: str) 
     simulate(bench.dut, run, limit=6000)
 
 
-@pytest.mark.parametrize("fabric", [POISONED, LATE], ids=lambda fabric: fabric.name)
-def test_reading_the_sums_sets_them_to_zero(fabric: Fabric) -> None:
-    config = CONFIGS["four lanes, one pipeline"]
+@pytest.mark.parametrize("lanes", [4, 16])
+@pytest.mark.parametrize("fabric", [POISONED, LATE, POISONED_ECP5], ids=lambda fabric: fabric.name)
+def test_reading_the_sums_sets_them_to_zero(fabric: Fabric, lanes: int) -> None:
+    config = dataclasses.replace(CONFIGS["four lanes, one pipeline"], weight_words=None, lanes=lanes)
+    if lanes == 16:
+        config = dataclasses.replace(config, neurons=30, weight_words=None)
     bench = Bench(config, fabric, [(k, 0, config.neuron_words - 1) for k in range(config.axons)], seed=4)
 
     async def run(ctx: Any) -> None:

@@ -68,6 +68,8 @@ class FakeBus(Bus):
             return int(self._contents(name)[word, slice_]) | self.stuck_bits.get(address, 0)
         if address in self.registers:
             return self.registers[address]
+        if address == Address.MISROUTED:
+            return int(self._chip().chip.misrouted[0])
         if address == Address.STATUS:
             busy = self.busy_for is None or self._busy > 0
             self._busy = max(0, self._busy - 1)

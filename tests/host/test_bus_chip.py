@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from spikeloom.arch.config import CoreConfig
-from spikeloom.arch.errors import ConfigError, ImageError, LinkError
+from spikeloom.arch.errors import ConfigError, ImageError, InputError, LinkError
 from spikeloom.arch.image import LoadableImage, PopulationMap
 from spikeloom.arch.izhikevich import Izhikevich
 from spikeloom.arch.lif import Lif
@@ -18,7 +19,7 @@ from spikeloom.host import bus as bus_module
 from spikeloom.host.bus import decode_outputs, event_words
 from spikeloom.host.bus_chip import BusChip
 from spikeloom.host.golden_chip import GoldenChip
-from tests.helpers import core_case, loadable, pack, relay_config, relay_contents, relay_image
+from tests.helpers import core_case, loadable, pack, relay_config, relay_contents, relay_image, wrong_output
 from tests.host.fake_bus import FakeBus
 
 
@@ -152,7 +153,16 @@ def test_counters_have_the_names_of_the_memory_map() -> None:
     chip, _ = _chip(relay_image())
     assert chip.counters() == {}
     chip.run([[1, 0]])
-    assert list(chip.counters()) == [*COUNTER_NAMES, "synaptic_operations"]
+    assert list(chip.counters()) == [*COUNTER_NAMES, "misrouted", "synaptic_operations"]
+
+
+def test_lost_packets_are_counted_per_sample() -> None:
+    chip, bus = _chip(relay_image())
+    chip.run(np.zeros((2, 1, 2), np.bool_), progress=lambda *_: bus.registers.update({Address.MISROUTED: 7}))
+    assert chip.counters()["misrouted"].tolist() == [0, 7]
+    # Those of the last run only.
+    chip.run([[0, 0]])
+    assert chip.counters()["misrouted"].tolist() == [7]
 
 
 def test_closing_the_chip_closes_the_bus() -> None:
@@ -279,6 +289,41 @@ def test_output_of_another_tick_is_noticed() -> None:
     bus.ticks_ahead = 4
     with pytest.raises(LinkError, match=r"^an output of tick 5 came in tick 1$"):
         chip.run([[1, 0]])
+
+
+def test_output_that_the_image_does_not_have_is_refused() -> None:
+    chip, _ = _chip(wrong_output())
+    with pytest.raises(LinkError, match=r"^output 3 came; the image has 1 outputs$"):
+        chip.run([[1, 0]])
+
+
+# Words of the EVENT register -----------------------------------------------------------------------------------------------
+
+
+def test_events_have_core_delay_and_axon_in_their_places() -> None:
+    # Core in bits 31-20, delay in 19-16, axon in 15-0.
+    words = event_words(np.array([0, 1, 4095]), np.array([2, 0, 65535]), np.array([1, 0, 15]))
+    assert words.dtype == np.uint32
+    assert words.tolist() == [0x0001_0002, 0x0010_0000, 0xFFFF_FFFF]
+    assert event_words(np.array([3]), np.array([4])).tolist() == [0x0031_0004]
+    assert len(event_words(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64))) == 0
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        ({"delay": 16}, "an event has the delay 16; it must be 0 to 15"),
+        ({"delay": np.array([1, -1])}, "an event has the delay -1; it must be 0 to 15"),
+        ({"axons": np.array([0, 65536])}, "an event has the axon 65536; it must be 0 to 65535"),
+        ({"axons": np.array([-1, 0])}, "an event has the axon -1; it must be 0 to 65535"),
+        ({"cores": np.array([0, 4096])}, "an event has the core 4096; it must be 0 to 4095"),
+        ({"cores": np.array([-2, 0])}, "an event has the core -2; it must be 0 to 4095"),
+    ],
+)
+def test_event_that_does_not_fit_its_word_is_refused(event: dict[str, Any], message: str) -> None:
+    arguments: dict[str, Any] = {"cores": np.zeros(2, np.int64), "axons": np.zeros(2, np.int64)} | event
+    with pytest.raises(InputError, match=f"^{message}$"):
+        event_words(**arguments)
 
 
 # Words of the OUTPUT register ----------------------------------------------------------------------------------------------

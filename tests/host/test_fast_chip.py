@@ -8,14 +8,14 @@ import pytest
 
 import spikeloom
 from spikeloom.arch.config import ChipConfig, CoreConfig
-from spikeloom.arch.errors import ToolError
+from spikeloom.arch.errors import ImageError, ToolError
 from spikeloom.arch.image import LoadableImage, PopulationMap
 from spikeloom.arch.izhikevich import Izhikevich
 from spikeloom.arch.lif import Lif
 from spikeloom.host.fast_chip import FastGoldenChip
 from spikeloom.host.golden_chip import GoldenChip
 from spikeloom.sim.cases import random_case
-from tests.helpers import relay_image
+from tests.helpers import lost_packets, relay_image, wrong_output
 
 CORES = (
     CoreConfig(axons=20, neurons=24, lanes=4, weight_bits=4, levels=3, destinations=40),
@@ -59,6 +59,27 @@ def test_fast_chip_equals_the_golden_chip(columns: int, seed: int, record: list[
     assert fast.state().keys() == plain.state().keys()
     for name, values in plain.state().items():
         np.testing.assert_array_equal(fast.state()[name], values, err_msg=name)
+
+
+def test_lost_packets_are_counted_per_sample() -> None:
+    image = lost_packets(_image(2, 5), 5)
+    spikes = np.random.default_rng(5).random((3, 25, image.input_size)) < 0.2
+    # The second sample is silent at first.
+    spikes[1, :20] = False
+    plain, fast = GoldenChip(image), FastGoldenChip(image)
+    np.testing.assert_array_equal(fast.run(spikes), plain.run(spikes))
+    lost = plain.counters()["misrouted"].tolist()
+    assert fast.counters()["misrouted"].tolist() == lost
+    assert min(lost) > 10
+    assert len(set(lost)) == 3
+
+
+@pytest.mark.parametrize("record", [[], ["first"]])
+def test_output_that_the_image_does_not_have_is_refused_when_it_comes(record: list[str]) -> None:
+    chip = FastGoldenChip(wrong_output())
+    assert not chip.run([[0, 1], [0, 0]], record=record).any()
+    with pytest.raises(ImageError, match=r"^output 3 came; the image has 1 outputs$"):
+        chip.run([[[0, 1]], [[1, 0]]], record=record)
 
 
 def test_state_before_the_first_run_is_empty() -> None:

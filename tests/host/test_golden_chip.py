@@ -15,7 +15,17 @@ from spikeloom.arch.memory_map import COUNTER_NAMES
 from spikeloom.host import golden_chip
 from spikeloom.host.fast_chip import FastGoldenChip
 from spikeloom.host.golden_chip import GoldenChip
-from tests.helpers import LoneCore, core_case, empty_contents, loadable, pack, relay_config, relay_contents, relay_image
+from tests.helpers import (
+    LoneCore,
+    core_case,
+    empty_contents,
+    loadable,
+    pack,
+    relay_config,
+    relay_contents,
+    relay_image,
+    wrong_output,
+)
 
 
 def _lively_image(seed: int = 6) -> LoadableImage:
@@ -76,11 +86,11 @@ def test_each_run_starts_from_the_initial_state() -> None:
     np.testing.assert_array_equal(chip.run(spikes), chip.run(spikes))
 
 
-def test_no_samples_give_no_outputs() -> None:
-    chip = GoldenChip(relay_image())
-    assert chip.run(np.zeros((0, 4, 2), np.bool_)).shape == (0, 4, 1)
-    assert chip.counters() == {}
-    assert not chip.state()["core0.membrane"].any()
+def test_output_that_the_image_does_not_have_is_refused_when_it_comes() -> None:
+    chip = GoldenChip(wrong_output())
+    assert not chip.run([[0, 1], [0, 0]]).any()
+    with pytest.raises(ImageError, match=r"^output 3 came; the image has 1 outputs$"):
+        chip.run([[[0, 1]], [[1, 0]]])
 
 
 def test_image_without_inputs_runs_on_its_bias() -> None:
@@ -176,14 +186,14 @@ def test_counters_by_hand() -> None:
     # 2 steps and 1 tick of drain.
     assert {name: values.tolist() for name, values in chip.counters().items()} == {
         "ticks": [3, 3], "events": [3, 0], "row_words": [2, 0], "spikes": [2, 0], "merged": [0, 0], "dropped": [0, 0],
-        "synaptic_operations": [2, 0],
+        "misrouted": [0, 0], "synaptic_operations": [2, 0],
     }  # fmt: skip
 
 
 def test_counters_are_those_of_the_hardware_without_its_clock() -> None:
     chip = GoldenChip(relay_image())
     chip.run([[1, 1]])
-    assert set(chip.counters()) == (set(COUNTER_NAMES) - {"cycles"}) | {"synaptic_operations"}
+    assert set(chip.counters()) == (set(COUNTER_NAMES) - {"cycles"}) | {"misrouted", "synaptic_operations"}
 
 
 def test_named_output_is_its_columns() -> None:
@@ -202,6 +212,7 @@ def test_named_output_is_its_columns() -> None:
     ("spikes", "record", "kind", "message"),
     [
         ([[1, 0, 0]], [], InputError, "input spikes have shape [1, 3]; the image needs [ticks, 2] or [samples, ticks, 2]"),
+        (np.zeros((0, 4, 2)), [], InputError, "input spikes have no samples; give at least one"),
         ([[3, 0]], [], InputError, "input spikes must be 0 or 1, but the value at [0, 0] is 3; encode analog values first"),
         ([[1, 0]], ["third"], ImageError, "no population 'third'; the image has ['first', 'second']"),
     ],
@@ -227,7 +238,7 @@ def test_open_gives_a_golden_chip_that_can_be_closed() -> None:
 
 
 def test_open_of_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"^no chip is called 'gold'; there are 'golden'"):
+    with pytest.raises(ConfigError, match=r"^no chip or port is called 'gold'; there are golden, rtl, virtual"):
         spikeloom.open("gold", relay_image())
 
 

@@ -33,8 +33,8 @@ def test_result_is_a_copy() -> None:
     assert not spikes.any()
 
 
-@pytest.mark.parametrize("shape", [(4, 0), (2, 4, 0), (0, 4, 3), (0, 4, 0)])
-def test_no_inputs_or_no_samples_are_accepted(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("shape", [(4, 0), (2, 4, 0)])
+def test_no_inputs_are_accepted(shape: tuple[int, ...]) -> None:
     assert check_spikes(np.zeros(shape, np.bool_), shape[-1]).shape == (1, *shape)[-3:]
 
 
@@ -61,6 +61,7 @@ def test_no_inputs_or_no_samples_are_accepted(shape: tuple[int, ...]) -> None:
         ),
         (np.zeros((0, 3)), "input spikes have no ticks; give at least one"),
         (np.zeros((2, 0, 3)), "input spikes have no ticks; give at least one"),
+        (np.zeros((0, 4, 3)), "input spikes have no samples; give at least one"),
     ],
 )
 def test_wrong_spikes_are_refused(spikes: npt.ArrayLike, message: str) -> None:

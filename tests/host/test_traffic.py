@@ -242,11 +242,12 @@ def test_wrong_or_too_many_spikes_are_refused_with_the_numbers(monkeypatch: pyte
     image, _ = random_network(3, 2, seed=1)
     with pytest.raises(InputError, match=re.escape("input spikes have shape [4, 5]; the image needs [ticks, 6]")):
         traffic(image, np.zeros((4, 5)))
-    # 3 x 2 cores have 14 links; two samples of 4 + 2 ticks.
-    monkeypatch.setattr(traffic_module, "MAX_COUNTS", 14 * 12 - 1)
-    with pytest.raises(
-        InputError, match="2 samples of 6 ticks on 14 links are 168 counts; at most 167 are kept: give at most 11 ticks"
-    ):
+    with pytest.raises(InputError, match=r"^input spikes have no samples; give at least one$"):
+        traffic(image, np.zeros((0, 4, 6)))
+    # 3 x 2 cores have 14 links, and 5 counts each; two samples of 4 + 2 ticks.
+    monkeypatch.setattr(traffic_module, "MAX_COUNTS", 44 * 12 - 1)
+    message = "2 samples of 6 ticks on 6 cores and 14 links are 528 counts; at most 527 are kept: give at most 11 ticks"
+    with pytest.raises(InputError, match=f"^{message}$"):
         traffic(image, np.zeros((2, 4, 6)))
-    monkeypatch.setattr(traffic_module, "MAX_COUNTS", 14 * 12)
+    monkeypatch.setattr(traffic_module, "MAX_COUNTS", 44 * 12)
     assert traffic(image, np.zeros((2, 4, 6))).ticks == 12

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import spikeloom
-from spikeloom.arch.config import ChipConfig
+from spikeloom.arch.config import MAX_NEURONS, ChipConfig
 from spikeloom.network.description import Network
 from tests.network.cases import feedforward, neurons
 from tests.network.meshes import core, mesh, pieces, refusal, verdict
@@ -132,3 +132,33 @@ def test_routing_memories_that_are_too_small_are_named_with_their_neurons() -> N
     assert message.startswith(f"the network does not fit the geometry: cores: needs 6, has 5 (1 too few; {LARGER}); ")
     message = refusal(network, mesh(4, 1, destinations=16, neurons=20))
     assert "destinations of the core of few, many[48:56]: needs 48, has 16 (32 too few; raise destinations)" in message
+
+
+@pytest.mark.parametrize("destinations", [(4, 8), (8, 4)])
+def test_a_neuron_whose_list_is_too_long_for_one_core_goes_to_another(destinations: tuple[int, int]) -> None:
+    """A list holds all entries of a memory, but one less if they are a power of two."""
+    network = Network()
+    source, out = network.input(1, "in"), network.population(1, neurons(1), "out")
+    network.projection(source, out, 1.0)
+    for delay in (1, 2, 3):
+        network.projection(out, out, 0.1, delay)
+    network.output(out)
+    chip = ChipConfig(cores=tuple(core(destinations=count) for count in destinations), columns=2)
+    image = spikeloom.compile(network, config=chip)
+    assert [number for *_, number in pieces(image)] == [destinations.index(8)]
+    assert refusal(network, mesh(2, 1, destinations=4)) == (
+        "neuron 0 of population 'out' fits no core: destinations of a neuron: needs 4, has 3 "
+        "(1 too few; raise destinations; one neuron cannot have all of 2, 4, 8... entries)"
+    )
+
+
+def test_more_outputs_than_an_event_can_name_are_refused() -> None:
+    network = Network()
+    source = network.input(1, "in")
+    for label in ("a", "b", "c", "d", "e"):
+        population = network.population(MAX_NEURONS, neurons(MAX_NEURONS), label)
+        network.projection(source, population, 1.0)
+        network.output(population)
+    assert refusal(network, mesh(2, 1)) == (
+        "the network has 40960 outputs, and an output event can name 32768; make fewer neurons outputs"
+    )

@@ -394,7 +394,10 @@ def test_one_neuron_may_have_all_destinations_of_a_memory_unless_they_are_a_powe
     with pytest.raises(CapacityError, match=re.escape("destinations: needs 3, has 2 (1 too few; ")):
         spikeloom.compile(network, config=chip(neurons=1, lanes=1, destinations=2))
     network.projection(out, out, 0.25, 3)
-    with pytest.raises(CapacityError, match=re.escape("destinations of a neuron: needs 4, has 3 (1 too few; raise destinations)")):
+    with pytest.raises(
+        CapacityError,
+        match=re.escape("destinations of neuron 0 of population 'layer0': needs 4, has 3 (1 too few; raise destinations"),
+    ):
         spikeloom.compile(network, config=chip(neurons=1, lanes=1, destinations=4))
 
 

@@ -501,6 +501,13 @@ def test_parameters_that_make_no_sense_together_name_the_core() -> None:
         ),
         ({"output_size": 1}, "output_size is 1; the arrays name column 1, so it must be an integer of 2 or more"),
         ({"output_size": 2.5}, "output_size is 2.5; the arrays name column 1"),
+        ({"output_size": True}, "output_size is True; the arrays name column 1"),
+        (
+            {"output_size": np.int64(1)},
+            "output_size is np.int64(1); the arrays name column 1, so it must be an integer of 2 or more",
+        ),
+        # No row names a column.
+        ({"input_size": -1}, "input_size is -1; it must be an integer of 0 or more"),
         ({"output_shift": [1]}, "output_shift has shape [1]; the geometry needs [2]"),
         ({"output_shift": -1}, "output_shift is -1; it must be 0 to 65535 (nearest: 0)"),
     ],
@@ -526,6 +533,8 @@ def test_unused_columns_stay_when_they_are_asked_for() -> None:
     image = image_from_arrays(ChipConfig(cores=(PLAIN,)), [idle(PLAIN)], inputs=[(1, 0, 3, 2)], input_size=5, output_size=3)
     assert (image.input_size, image.output_size, image.drain) == (5, 3, 0)
     assert [m.tolist() for m in (image.input_index, image.input_core, image.input_axon, image.input_offset)] == [[1], [0], [3], [2]]
+    counted = image_from_arrays(ChipConfig(cores=(PLAIN,)), [idle(PLAIN)], input_size=np.int64(5), output_size=np.uint8(3))
+    assert [(port.size, type(port.size)) for port in (*counted.inputs, *counted.outputs)] == [(5, int), (3, int)]
     empty = image_from_arrays(ChipConfig(cores=(PLAIN,)), [idle(PLAIN)])
     assert (empty.inputs, empty.outputs) == ((), ())
 

@@ -12,7 +12,6 @@ import pytest
 import spikeloom
 from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.memory_map import regions
-from spikeloom.arch.packet import packet_layout
 from spikeloom.network import place as place_module
 from spikeloom.network.description import Network
 from spikeloom.network.image import Image
@@ -132,10 +131,26 @@ def test_link_loads_of_single_packets() -> None:
     assert loads["north"].tolist() == [[0, 0, 0]]
 
 
-def test_a_border_counts_the_cycles_that_its_link_takes() -> None:
-    config = mesh(4, 2, chips_across=2, link_lanes=2, link_cell=5)
-    bits = packet_layout(config.cores[0]).bits
-    assert border_cycles(config) == -(-bits // 2) * 5
+@pytest.mark.parametrize(
+    ("columns", "rows", "core", "changes", "cycles"),
+    [
+        # Packets of 23 bits, tags for 2 routers and a token: 14 + 23 + 2 bits in 10 cells, and a CRC in 4, of 4 cycles each.
+        (4, 4, CoreConfig(), {"chips_across": 2, "chips_down": 2}, 56),
+        # 14 + 17 + 2 bits in 17 cells of 5 cycles, and 8.
+        (4, 2, SMALL, {"chips_across": 2, "link_lanes": 2, "link_cell": 5}, 125),
+        # Packets of 19 bits over a side of 6 routers (tags of 3 bits), and over one of 2 (tags of 2).
+        (6, 2, SMALL, {"chips_down": 2, "link_lanes": 1}, 208),
+        (6, 2, SMALL, {"chips_across": 2, "link_lanes": 1}, 204),
+        # Sides of 4 routers and of 1 (tags of 3 bits and of 1): the slower links count.
+        (8, 2, SMALL, {"chips_across": 2, "chips_down": 2, "link_lanes": 1}, 208),
+        (2, 8, SMALL, {"chips_across": 2, "chips_down": 2, "link_lanes": 1}, 208),
+        (3, 3, SMALL, {}, 1),
+    ],
+)
+def test_a_border_counts_the_cycles_of_a_frame(
+    columns: int, rows: int, core: CoreConfig, changes: dict[str, Any], cycles: int
+) -> None:
+    assert border_cycles(mesh(columns, rows, (core,), **changes)) == cycles
 
 
 def ring(count: int) -> tuple[Network, list[str]]:

@@ -12,6 +12,7 @@ import spikeloom
 from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.errors import ConfigError, ImageError
 from spikeloom.hdl.fabric import ECP5, GENERIC
+from spikeloom.host.bus_chip import BusChip
 from spikeloom.sim.fuzz import compiled_cases
 from spikeloom.sim.verify import lockstep
 from tests.sim.geometries import COCOTB, GEOMETRIES, poisoned
@@ -113,8 +114,15 @@ def test_lockstep_finds_a_difference_and_says_where(monkeypatch):
         assert word in str(result.mismatch)
 
 
+def test_lockstep_compares_lost_packets(monkeypatch):
+    image = spikeloom.compile(random_network(5), config=ChipConfig(cores=(BASE,)))
+    monkeypatch.setattr(BusChip, "misrouted", 3)
+    result = lockstep(image, np.zeros((2, 12, 21), np.bool_), fabric=GENERIC)
+    assert result.sample == 0
+    assert str(result.mismatch) == f"counter differs: tick {11 + image.drain}, core 0, misrouted: expected 0 (golden), got 3 (RTL)"
+
+
 def test_rtl_refuses_an_image_of_another_geometry():
-    from spikeloom.host.bus_chip import BusChip
     from spikeloom.sim.rtl_bus import RtlBus
 
     image = spikeloom.compile(random_network(5), config=ChipConfig(cores=(BASE,)))
