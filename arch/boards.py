@@ -1,4 +1,4 @@
-"""Boards as far as the compiler needs them: which geometries their parts hold. Pins, clocks and builds live in ``spikeloom.boards``."""
+"""Boards as far as compiler and driver need them: geometries that their parts hold, clock, serial port. Pins live in ``spikeloom.boards``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spikeloom.arch.lif import Lif
 
 @dataclass(frozen=True, slots=True)
 class BoardGeometry:
-    """A board's default geometries.
+    """A board's default geometries, and its speeds.
 
     Parameters
     ----------
@@ -23,6 +23,10 @@ class BoardGeometry:
         Maker's name of the board, and its part.
     fabric : str
         Key of ``spikeloom.hdl.fabric.FABRICS``.
+    clock_mhz : float
+        Clock of the core.
+    baud : int
+        Bits per second of the serial port.
     cores : dict of int to CoreConfig
         Default core by weight bits; the first one is the board's default.
     axon_divisor : int
@@ -32,6 +36,8 @@ class BoardGeometry:
     name: str
     title: str
     fabric: str
+    clock_mhz: float
+    baud: int
     cores: Mapping[int, CoreConfig]
     axon_divisor: int = 1
 
@@ -69,6 +75,8 @@ _ICEBREAKER = BoardGeometry(
     name="icebreaker",
     title="1BitSquared iCEBreaker (iCE40UP5K)",
     fabric="ice40-up",
+    clock_mhz=39.0,
+    baud=3_000_000,
     axon_divisor=2,
     cores={
         8: CoreConfig(
@@ -99,6 +107,8 @@ _ULX3S = BoardGeometry(
     name="ulx3s",
     title="Radiona ULX3S (ECP5 LFE5U-85F)",
     fabric="ecp5",
+    clock_mhz=75.0,
+    baud=3_000_000,
     cores={
         8: CoreConfig(axons=2048, neurons=1024, weight_bits=8, lanes=32, weight_words=8192, destinations=2048),
         4: CoreConfig(axons=2048, neurons=1024, weight_bits=4, lanes=64, weight_words=8192, destinations=2048),

@@ -168,7 +168,9 @@ def build(
                 "cycles": {
                     # Of the slowest core, without what a mesh adds.
                     "idle_tick": max(empty_tick(core) for core in config.cores),
-                    "event_of_a_full_row": max(max(row_cycles(core, FABRICS[target.family]), core.neuron_words) for core in config.cores),
+                    "event_of_a_full_row": max(
+                        max(row_cycles(core, FABRICS[target.family]), core.neuron_words) for core in config.cores
+                    ),
                 },
             }
             files = {

@@ -11,7 +11,7 @@ from amaranth.lib import io
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 from amaranth_boards.ulx3s import ULX3S_85F_Platform
 
-from spikeloom.arch.boards import BoardGeometry, board_geometry
+from spikeloom.arch.boards import BOARDS, BoardGeometry, board_geometry
 from spikeloom.boards.clocking import Clocking
 
 
@@ -21,41 +21,45 @@ class Target:
 
     Parameters
     ----------
-    name : str
-        Key of ``spikeloom.arch.boards.BOARDS``.
+    geometry : BoardGeometry
+        Name, default geometries and speeds.
     platform : callable
         Makes the board's Amaranth platform.
     family : str
         Key of ``spikeloom.boards.flow.SYNTHESIS`` and ``spikeloom.hdl.fabric.FABRICS``.
     chip : str
         nextpnr's name of the family: ``"ice40"`` or ``"ecp5"``.
-    clock_mhz : float
-        Clock of the core.
-    baud : int
-        Bits per second of the serial port.
     bitstream : str
         Suffix of the bitstream file.
     """
 
-    name: str
+    geometry: BoardGeometry
     platform: Callable[[], Any]
     family: str
     chip: str
-    clock_mhz: float
-    baud: int
     bitstream: str
 
     @property
-    def geometry(self) -> BoardGeometry:
-        """Default geometries."""
-        return board_geometry(self.name)
+    def name(self) -> str:
+        """Name in commands."""
+        return self.geometry.name
+
+    @property
+    def clock_mhz(self) -> float:
+        """Clock of the core."""
+        return self.geometry.clock_mhz
+
+    @property
+    def baud(self) -> int:
+        """Bits per second of the serial port."""
+        return self.geometry.baud
 
 
 TARGETS = {
     target.name: target
     for target in (
-        Target("icebreaker", ICEBreakerPlatform, "ice40-up", "ice40", 39.0, 3_000_000, ".bin"),
-        Target("ulx3s", ULX3S_85F_Platform, "ecp5", "ecp5", 75.0, 3_000_000, ".bit"),
+        Target(BOARDS["icebreaker"], ICEBreakerPlatform, "ice40-up", "ice40", ".bin"),
+        Target(BOARDS["ulx3s"], ULX3S_85F_Platform, "ecp5", "ecp5", ".bit"),
     )
 }
 

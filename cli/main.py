@@ -19,6 +19,7 @@ from spikeloom.arch.errors import ConfigError, InputError, SpikeloomError
 from spikeloom.cli.console import print_table, progress_bar, say, spinner
 from spikeloom.cli.neuron import PluginOption, check_neuron, load_plugins
 from spikeloom.cli.tables import build_tables, image_tables, report_warnings
+from spikeloom.host.serial_chip import BAUD
 from spikeloom.host.spikes import check_spikes
 from spikeloom.network.description import Network
 from spikeloom.network.image import Image, write_whole
@@ -56,13 +57,6 @@ class Integrator(StrEnum):
 
     EULER = "euler"
     EXACT = "exact"
-
-
-class Chips(StrEnum):
-    """Kinds of chips that can run an image today."""
-
-    GOLDEN = "golden"
-    RTL = "rtl"
 
 
 BoardOption = Annotated[str, typer.Option("--board", "-b", metavar="BOARD", help=f"Board: {', '.join(BOARDS)}.", show_default=True)]
@@ -174,15 +168,21 @@ def run(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.npz", help="Output spikes to write.")],
     on: Annotated[
-        Chips, typer.Option("--on", help="golden: the reference model; rtl: the generated hardware, simulated.")
-    ] = Chips.GOLDEN,
+        str,
+        typer.Option(
+            "--on",
+            metavar="golden|rtl|virtual|PORT",
+            help="golden: the reference model; rtl: the generated hardware, simulated; virtual: the whole board, simulated, through the "
+            "driver; or the serial port of a board, such as /dev/ttyUSB1.",
+        ),
+    ] = "golden",
     limit: SamplesOption = None,
 ) -> None:
     """Run an image on input spikes, each sample from the initial state."""
     image = Image.load(image_file)
     spikes = _spikes(input_file, image, limit)
     began = time.monotonic()
-    with _open(on.value, image) as chip, progress_bar(f"running on {on.value}") as progress:
+    with _open(on, image) as chip, progress_bar(f"running on {on}") as progress:
         out = chip.run(spikes, progress=progress)
         counters = chip.counters()
     elapsed = time.monotonic() - began
@@ -203,8 +203,47 @@ def _open(kind: str, image: Image) -> spikeloom.Chip:
     if kind == "golden":
         return spikeloom.open(kind, image)
     with spinner("hardware") as stage:
-        stage("generating and compiling (kept for the next time)")
+        stage("generating and compiling (kept for the next time)" if kind in ("rtl", "virtual") else "loading")
         return spikeloom.open(kind, image)
+
+
+@app.command()
+def virtual(
+    board: BoardOption = "icebreaker",
+    image_file: Annotated[
+        Path | None, typer.Option("--image", metavar="N.loom", help="Geometry of this image instead of the board's.")
+    ] = None,
+    weight_bits: WidthOption = None,
+) -> None:
+    """A board without the board: the whole design, simulated, behind a serial port whose name is printed. Until Ctrl-C."""
+    from spikeloom.sim.virtual import virtual_board
+
+    image = None if image_file is None else Image.load(image_file)
+    config = _chip_config(board, weight_bits, image)
+    with spinner("hardware") as stage:
+        stage("generating and compiling (kept for the next time)")
+        hardware = virtual_board(config, board)
+    with hardware:
+        say(hardware.port)
+        sys.stdout.flush()
+        try:
+            hardware.wait()
+        except KeyboardInterrupt:
+            print(
+                f"{hardware.top.cycles} clock cycles, {hardware.top.bytes_in} bytes in, {hardware.top.bytes_out} out",
+                file=sys.stderr,
+            )
+
+
+@app.command()
+def info(
+    port: Annotated[str, typer.Argument(metavar="PORT", help="Serial port of a board, such as /dev/ttyUSB1.")],
+    baud: Annotated[int, typer.Option(metavar="N", min=1, help="Bits per second.")] = BAUD,
+) -> None:
+    """Ask a board what it is: protocol, geometry, state and errors on the line."""
+    from spikeloom.cli.info import board_info
+
+    board_info(port, baud)
 
 
 @app.command()
@@ -234,7 +273,8 @@ def verify(
         result = lockstep(image, spikes, progress=progress)
     if result.mismatch is not None:
         raise Different(f"sample {result.sample}: {result.mismatch}; replay: {replay}")
-    compared = "outputs, potentials, refractory counters and pending events" if image.config.cores[0].readback else "outputs"
+    readback = all(core.readback for core in image.config.cores)
+    compared = "outputs, potentials, refractory counters and pending events" if readback else "outputs"
     say(
         f"equal: {result.samples} samples, {result.ticks} ticks, {result.spikes} output events, {result.cycles} clock cycles; "
         f"{compared} compared after each tick"

@@ -17,10 +17,17 @@ namespace {
 // A request that is not answered within this many cycles is a fault of the design.
 constexpr uint64_t kCycleLimit = 50'000'000;
 
+// A serial line. Bits of the byte on its way, least significant first: start, data, stop.
+struct Serial {
+    uint32_t tx_shift = 0, tx_bits = 0, tx_timer = 0;
+    uint32_t rx_bits = 0, rx_timer = 0, rx_byte = 0;
+};
+
 struct Simulation {
     std::unique_ptr<VerilatedContext> context = std::make_unique<VerilatedContext>();
     std::unique_ptr<Vdut> dut;
     uint64_t cycles = 0;
+    Serial serial;
     // Chance of a pause per cycle in percent, and the state of its random numbers (xorshift64, Marsaglia 2003).
     uint32_t stall_percent = 0;
     uint64_t random = 1;
@@ -151,54 +158,56 @@ void sim_stall(void* handle, uint64_t seed, uint32_t percent) {
 
 #ifdef DUT_TOP
 
-// Send bytes over the serial line and collect what comes back, until nothing was heard for quiet_cycles after the last byte was sent, or
-// the first response_end delimiters have come. Returns the number of bytes received.
-int64_t sim_exchange(void* handle, const uint8_t* out, int64_t n_out, uint8_t* in, int64_t max_in, uint32_t divisor,
-                     uint8_t delimiter, int64_t delimiters, uint64_t quiet_cycles) {
+// Drive the serial line: send bytes and collect what comes back. Ends when the line has been silent and the chip idle for quiet_cycles,
+// when stop_after delimiters have come and all is sent, when max_in bytes have come, or after max_cycles. Returns the number of bytes
+// received; n_sent receives how many were put on the line. The line's state stays between calls.
+int64_t sim_serial(void* handle, const uint8_t* out, int64_t n_out, int64_t* n_sent, uint8_t* in, int64_t max_in, uint32_t divisor,
+                   uint8_t delimiter, int64_t stop_after, uint64_t quiet_cycles, uint64_t max_cycles) {
     Simulation& sim = *static_cast<Simulation*>(handle);
     Vdut& dut = *sim.dut;
+    Serial& line = sim.serial;
     int64_t sent = 0, received = 0, seen = 0;
-    // Bits of the byte being sent, least significant first: start, data, stop.
-    uint32_t tx_shift = 0, tx_bits = 0, tx_timer = 0;
-    uint32_t rx_bits = 0, rx_timer = 0, rx_byte = 0;
+    const uint64_t end = sim.cycles + max_cycles;
     uint64_t quiet = 0;
-    while (quiet < quiet_cycles && received < max_in) {
-        if (tx_timer > 0) {
-            --tx_timer;
-        } else if (tx_bits > 0 || sent < n_out) {
-            if (tx_bits == 0) {
-                tx_shift = (static_cast<uint32_t>(out[sent++]) << 1) | 0x200;
-                tx_bits = 10;
+    while (quiet < quiet_cycles && received < max_in && sim.cycles < end) {
+        if (line.tx_timer > 0) {
+            --line.tx_timer;
+        } else if (line.tx_bits > 0 || sent < n_out) {
+            if (line.tx_bits == 0) {
+                line.tx_shift = (static_cast<uint32_t>(out[sent++]) << 1) | 0x200;
+                line.tx_bits = 10;
             }
-            dut.rx = tx_shift & 1;
-            tx_shift >>= 1;
-            --tx_bits;
-            tx_timer = divisor - 1;
+            dut.rx = line.tx_shift & 1;
+            line.tx_shift >>= 1;
+            --line.tx_bits;
+            line.tx_timer = divisor - 1;
         } else {
             dut.rx = 1;
             ++quiet;
         }
         sim.cycle();
-        const bool line = dut.tx;
-        if (rx_bits == 0) {
-            if (!line) {
-                rx_bits = 10;
-                rx_timer = divisor / 2;
+        if (dut.busy) quiet = 0;
+        const bool level = dut.tx;
+        if (line.rx_bits == 0) {
+            if (!level) {
+                line.rx_bits = 10;
+                line.rx_timer = divisor / 2;
                 quiet = 0;
             }
-        } else if (rx_timer > 0) {
-            --rx_timer;
+        } else if (line.rx_timer > 0) {
+            --line.rx_timer;
         } else {
-            --rx_bits;
-            rx_timer = divisor - 1;
+            --line.rx_bits;
+            line.rx_timer = divisor - 1;
             quiet = 0;
-            if (rx_bits > 0 && rx_bits < 9) rx_byte = (rx_byte >> 1) | (line ? 0x80 : 0);
-            if (rx_bits == 0) {
-                in[received++] = static_cast<uint8_t>(rx_byte);
-                if (rx_byte == delimiter && ++seen == delimiters && sent == n_out) break;
+            if (line.rx_bits > 0 && line.rx_bits < 9) line.rx_byte = (line.rx_byte >> 1) | (level ? 0x80 : 0);
+            if (line.rx_bits == 0) {
+                in[received++] = static_cast<uint8_t>(line.rx_byte);
+                if (line.rx_byte == delimiter && ++seen >= stop_after && sent == n_out) break;
             }
         }
     }
+    *n_sent = sent;
     return received;
 }
 

@@ -14,7 +14,7 @@ if not (_HERE / "arch").is_dir() and (_HERE.parent / "arch").is_dir():  # pragma
     __path__.append(str(_HERE.parent))
 
 from spikeloom.arch.config import ChipConfig, CoreConfig  # noqa: E402
-from spikeloom.arch.errors import ConfigError, SpikeloomError, ToolError  # noqa: E402
+from spikeloom.arch.errors import SpikeloomError, ToolError  # noqa: E402
 from spikeloom.arch.image import LoadableImage  # noqa: E402
 from spikeloom.host.chip import Chip  # noqa: E402
 from spikeloom.host.fast_chip import FastGoldenChip  # noqa: E402
@@ -57,22 +57,30 @@ __all__ = [
 ]
 
 
-def open(kind: str, image: LoadableImage, *, fabric: Fabric | None = None) -> Chip:  # noqa: A001
+def open(kind: str, image: LoadableImage, *, fabric: Fabric | None = None, baud: int | None = None) -> Chip:  # noqa: A001
     """A chip with a loaded image.
 
     Parameters
     ----------
     kind : str
-        "golden": the golden model; its fast engine where there is a C++ compiler, else numpy. "rtl": the generated Verilog in a compiled simulator (the first call compiles it).
+        "golden": the golden model; its fast engine where there is a C++ compiler, else numpy. "rtl": the generated Verilog in a compiled
+        simulator (the first call compiles it). "virtual": the whole board, simulated, with the real driver on a serial port. Anything
+        else is the name of a serial port with a board, for example "/dev/ttyUSB1".
     image : Image
         What to load.
     fabric : Fabric
-        For "rtl": target whose memories are built in; by default that of the image's board.
+        For "rtl" and "virtual": target whose memories are built in; by default that of the image's board.
+    baud : int
+        For a serial port: bits per second; by default those of the image's board.
 
     Raises
     ------
     ConfigError
-        If the kind is unknown.
+        If the kind is unknown, and there is no such port.
+    LinkError
+        If a board does not answer.
+    ImageError
+        If it has another geometry than the image, or speaks another protocol.
     """
     if kind == "golden":
         try:
@@ -83,4 +91,10 @@ def open(kind: str, image: LoadableImage, *, fabric: Fabric | None = None) -> Ch
         from spikeloom.sim.rtl_bus import open_rtl
 
         return open_rtl(image, fabric)
-    raise ConfigError(f"no chip is called {kind!r}; there are 'golden' and 'rtl' (boards come with a later version)")
+    if kind == "virtual":
+        from spikeloom.sim.virtual import open_virtual
+
+        return open_virtual(image, fabric)
+    from spikeloom.host.serial_chip import open_serial
+
+    return open_serial(kind, image, baud)

@@ -13,7 +13,8 @@ from spikeloom.arch.frame import MAX_WORDS, SLIP_END, Operation, Request, seal, 
 from spikeloom.arch.registers import IDENT, PROTOCOL_VERSION, Address, Status
 from spikeloom.examples.digits.data import NETWORK, unseen_samples
 from spikeloom.host.bus_chip import BusChip
-from spikeloom.sim.top_bus import TopBus
+from spikeloom.host.framed_bus import FramedBus
+from spikeloom.sim.compiled_top import CompiledTop
 
 CONFIG = ChipConfig(cores=(CoreConfig(axons=128, neurons=80, weight_bits=8, lanes=8, weight_words=1024, levels=2),))
 SAMPLES = 3
@@ -21,7 +22,7 @@ SAMPLES = 3
 
 @pytest.fixture
 def bus():
-    top = TopBus(CONFIG, divisor=6)
+    top = FramedBus(CompiledTop(CONFIG, divisor=6))
     yield top
     top.close()
 
@@ -50,7 +51,7 @@ def test_a_damaged_frame_is_counted_and_ignored(bus):
     before = link_errors(bus)
     frame = bytearray(Request(bus._sequence, Operation.READ, Address.IDENT, 1).encode())
     frame[5] ^= 0x10
-    assert bus.exchange(bytes(frame)) == b""
+    assert bus.stream.exchange(bytes(frame)) == b""
     assert link_errors(bus) == before + 1
 
 
@@ -60,7 +61,7 @@ def test_a_damaged_frame_is_counted_and_ignored(bus):
     ids=["one byte", "all bytes", "escapes", "delimiters", "too long", "cut off"],
 )
 def test_the_link_answers_again_after_noise(bus, noise):
-    bus.exchange(noise + bytes((SLIP_END,)))
+    bus.stream.exchange(noise + bytes((SLIP_END,)))
     assert bus.read(Address.IDENT, 1)[0] == IDENT
 
 
@@ -68,9 +69,9 @@ def test_a_repeated_request_is_answered_again_and_not_carried_out_twice(bus):
     bus.write(Address.CLEAR, np.ones(1, np.uint32))
     event = Request(bus._sequence, Operation.WRITE, Address.EVENT, 1, (1 | 1 << 16,)).encode()
     bus._sequence = (bus._sequence + 1) % 256
-    first = bus.exchange(event)
+    first = bus.stream.exchange(event)
     assert unseal(first.strip(b"\xc0")) is not None
-    assert bus.exchange(event) == first
+    assert bus.stream.exchange(event) == first
     bus.write(Address.RUN, np.ones(1, np.uint32))
     while int(bus.read(Address.STATUS, 1)[0]) & 1:
         pass
