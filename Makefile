@@ -32,7 +32,7 @@ fuzz: $(VENV)/.installed
 prove: $(VENV)/.installed-dev
 	$(BIN)/python -m spikeloom.sim.formal --deep
 
-# Every figure of the README; writes bench/results/*.json and the README's tables.
+# Every figure of the README but that of "bench-chip"; writes bench/results/*.json and the README's tables.
 bench: $(VENV)/.installed
 	mkdir -p bench/results
 	$(BIN)/python bench/core_size.py --json > build/core_size.json && mv build/core_size.json bench/results/core_size.json

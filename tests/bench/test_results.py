@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "bench" / "results"
-NAMES = ("core_size", "mnist", "layers", "boards", "behaviours", "neurons", "router", "golden_speed")
+NAMES = ("core_size", "mnist", "layers", "boards", "behaviours", "neurons", "router", "golden_speed", "chip_size")
 
 
 def result(name):
@@ -67,6 +67,17 @@ def test_golden_engine_leaves_nest_behind_with_the_same_spikes():
     large = workloads["C"]["contestants"]["fast"]
     assert large["ticks_per_cpu_second"] >= 200
     assert large["peak_megabytes"] < 1000
+
+
+def test_a_full_chip_does_fifty_thousand_million_operations_per_second():
+    data = result("chip_size")
+    assert data["used"]["ram"] <= data["available"]["ram"]
+    assert data["operations_per_cycle"] == data["cores"] * data["core"]["lanes"]
+    assert data["peak_operations_per_second"] == round(data["operations_per_cycle"] * max(data["fmax_mhz"].values()) * 1e6)
+    assert data["peak_operations_per_second"] >= 50e9
+    # Each event of a full row takes as many cycles as the row has words.
+    cycles = data["tick_cycles_by_events_per_core"]
+    assert cycles["256"]["core"] - cycles["77"]["core"] == (256 - 77) * data["core"]["neurons"] // data["core"]["lanes"]
 
 
 def test_mnist_keeps_accuracy_and_equality():
