@@ -21,7 +21,15 @@ POLL_LIMIT = 100_000
 
 
 class Bus(ABC):
-    """Registers and memories by address."""
+    """Registers and memories by address.
+
+    Attributes
+    ----------
+    ticks_at_once : int
+        Ticks that should be run by one call of :meth:`tick`: more than one where each request takes long.
+    """
+
+    ticks_at_once = 1
 
     @abstractmethod
     def read(self, address: int, count: int, *, same: bool = False) -> WordsArray:
@@ -57,13 +65,15 @@ class Bus(ABC):
         if len(events):
             self.write(Address.EVENT, events, same=True)
 
-    def tick(self, events: WordsArray) -> IntArray:
-        """Inject events for the next tick, run it, and return its output events.
+    def tick(self, events: WordsArray, count: int = 1) -> IntArray:
+        """Inject events, run the next ticks, and return their output events.
 
         Parameters
         ----------
         events : uint32 array
             Words for the register ``EVENT``; see :func:`event_words`.
+        count : int
+            Ticks to run.
 
         Returns
         -------
@@ -76,7 +86,7 @@ class Bus(ABC):
             If the chip does not finish.
         """
         self.write_events(events)
-        self.write(Address.RUN, np.ones(1, np.uint32))
+        self.write(Address.RUN, np.array([count], np.uint32))
         words: list[WordsArray] = []
         for _ in range(POLL_LIMIT):
             busy = int(self.read(Address.STATUS, 1)[0]) & 1

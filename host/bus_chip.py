@@ -141,28 +141,43 @@ class BusChip(Chip):
         self.clear()
         total = len(spikes) + self.image.drain
         last_level = max([self.image.pieces(name)[0].level for name in potentials], default=0)
-        for tick, (cores, axons) in enumerate(input_events(self.image, spikes, max(self.image.drain, last_level))):
-            if tick == total:
+        ticks = input_events(self.image, spikes, max(self.image.drain, last_level))
+        # Potentials are read after each tick.
+        step = 1 if potentials else self.bus.ticks_at_once
+        for first in range(0, len(ticks), step):
+            if first == total:
                 # Ticks from here on only complete recordings; outputs, state and counters are those of before.
                 self._finish()
                 self._state = self.state()
-            came = self.bus.tick(event_words(cores, axons))
-            check_outputs(self.image, came[:, 1], LinkError)
-            for stamp, number in came.tolist():
-                if stamp != tick % (1 << OUTPUT_TICK_BITS):
-                    raise LinkError(f"an output of tick {stamp} came in tick {tick}")
-                step = tick - int(self.image.output_shift[number])
-                if 0 <= step < len(spikes):
-                    outputs[step, number] = True
-            pieces = [(piece, array) for name, array in potentials.items() for piece in self.image.pieces(name)]
-            membranes = {core: self.neuron_state(core)["membrane"] for core in {piece.core for piece, _ in pieces}}
-            for piece, array in pieces:
-                row = tick - piece.level
-                if 0 <= row < len(spikes):
-                    values = membranes[piece.core][piece.first : piece.first + piece.size]
-                    array[row, piece.offset : piece.offset + piece.size] = values
+            self._run_ticks(first, ticks[first : first + step], outputs)
+            self._record(first, len(spikes), potentials)
         if not self._state:
             self._finish()
+
+    def _run_ticks(self, first: int, ticks: list[tuple[IntArray, IntArray]], outputs: BoolArray) -> None:
+        """Run ticks from ``first`` on; ``ticks`` holds cores and axons of the events of each."""
+        words = [event_words(cores, axons, delay) for delay, (cores, axons) in enumerate(ticks, start=1)]
+        came = self.bus.tick(np.concatenate(words), len(ticks))
+        check_outputs(self.image, came[:, 1], LinkError)
+        tick = first + (came[:, 0] - first) % (1 << OUTPUT_TICK_BITS)
+        if (tick >= first + len(ticks)).any():
+            wrong = int(came[np.argmax(tick >= first + len(ticks)), 0])
+            raise LinkError(
+                f"an output of tick {wrong} came in tick {first}" + (f" to {first + len(ticks) - 1}" if len(ticks) > 1 else "")
+            )
+        row = tick - self.image.output_shift[came[:, 1]]
+        inside = (row >= 0) & (row < len(outputs))
+        outputs[row[inside], came[inside, 1]] = True
+
+    def _record(self, tick: int, ticks: int, potentials: dict[str, IntArray]) -> None:
+        """Keep the potentials after a tick."""
+        pieces = [(piece, array) for name, array in potentials.items() for piece in self.image.pieces(name)]
+        membranes = {core: self.neuron_state(core)["membrane"] for core in {piece.core for piece, _ in pieces}}
+        for piece, array in pieces:
+            row = tick - piece.level
+            if 0 <= row < ticks:
+                values = membranes[piece.core][piece.first : piece.first + piece.size]
+                array[row, piece.offset : piece.offset + piece.size] = values
 
     def _finish(self) -> None:
         if all(core.counters for core in self.image.config.cores):

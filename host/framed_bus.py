@@ -8,6 +8,7 @@ from collections import deque
 
 import numpy as np
 
+from spikeloom.arch.config import MAX_DELAY
 from spikeloom.arch.errors import ImageError, LinkError
 from spikeloom.arch.frame import MAX_WORDS, SLIP_END, Operation, Request, Response, unseal
 from spikeloom.arch.layout import BUS_WORD_BITS
@@ -48,6 +49,9 @@ class FramedBus(Bus):
     ImageError
         If the chip speaks another version of the protocol.
     """
+
+    #: As far ahead as an event can be sent.
+    ticks_at_once = MAX_DELAY
 
     def __init__(self, stream: ByteStream, *, timeout: float = TIMEOUT, attempts: int = ATTEMPTS) -> None:
         self.stream, self.timeout, self.attempts = stream, timeout, attempts

@@ -79,10 +79,10 @@ class TiledBus(Bus):
                 local = events[chosen] & np.uint32((1 << _CORE_SHIFT) - 1) | (core[chosen] << _CORE_SHIFT).astype(np.uint32)
                 bus.write_events(local)
 
-    def tick(self, events: WordsArray) -> IntArray:
+    def tick(self, events: WordsArray, count: int = 1) -> IntArray:
         """See :meth:`Bus.tick`. The chips wait for each other, so all must be told to run before any is asked for its outputs."""
         self.write_events(events)
-        self.write(Address.RUN, np.ones(1, np.uint32))
+        self.write(Address.RUN, np.array([count], np.uint32))
         words: list[WordsArray] = [np.zeros(0, np.uint32)]
         for _ in range(POLL_LIMIT):
             # An output may go to any chip, until the last one has ended the tick.

@@ -73,18 +73,20 @@ class RtlBus(Bus):
         """See :meth:`Bus.write`."""
         self._access(address, np.array(words, np.uint32), write=True, same=same)
 
-    def tick(self, events: WordsArray) -> IntArray:
-        """See :meth:`Bus.tick`."""
+    def tick(self, events: WordsArray, count: int = 1) -> IntArray:
+        """See :meth:`Bus.tick`. ``tick_cycles`` grows only with single ticks."""
+        if count != 1:
+            return super().tick(events, count)
         events = np.ascontiguousarray(events)
-        count, cycles = ctypes.c_int64(), ctypes.c_uint64()
+        came, cycles = ctypes.c_int64(), ctypes.c_uint64()
         error = self._library.sim_tick(
             self._handle, events.ctypes.data_as(_WORDS), len(events), self._outputs.ctypes.data_as(_WORDS), len(self._outputs),
-            ctypes.byref(count), ctypes.byref(cycles),
+            ctypes.byref(came), ctypes.byref(cycles),
         )  # fmt: skip
         if error:
             raise LinkError(_TICK_ERRORS[error])
         self.tick_cycles.append(cycles.value)
-        return decode_outputs(self._outputs[: count.value].copy())
+        return decode_outputs(self._outputs[: came.value].copy())
 
     def close(self) -> None:
         """Free the simulator."""

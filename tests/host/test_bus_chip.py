@@ -16,7 +16,7 @@ from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import COUNTER_NAMES, regions
 from spikeloom.arch.registers import Address
 from spikeloom.host import bus as bus_module
-from spikeloom.host.bus import decode_outputs, event_words
+from spikeloom.host.bus import WordsArray, decode_outputs, event_words
 from spikeloom.host.bus_chip import BusChip
 from spikeloom.host.golden_chip import GoldenChip
 from tests.helpers import core_case, loadable, pack, relay_config, relay_contents, relay_image, wrong_output
@@ -47,11 +47,12 @@ CONFIGS = [
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-@pytest.mark.parametrize("seed", [8, 11, 12])
-def test_chip_behind_a_bus_equals_the_golden_chip(config: CoreConfig, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "at_once"), [(8, 1), (11, 1), (12, 1), (8, 15), (11, 4)])
+def test_chip_behind_a_bus_equals_the_golden_chip(config: CoreConfig, seed: int, at_once: int) -> None:
     image = core_case(config, seed).image
     spikes = _random_spikes(3, 30, config.axons)
-    chip, _ = _chip(image)
+    chip, bus = _chip(image)
+    bus.ticks_at_once = at_once
     golden = GoldenChip(image)
     expected = golden.run(spikes)
     np.testing.assert_array_equal(chip.run(spikes), expected)
@@ -291,6 +292,14 @@ def test_output_of_another_tick_is_noticed() -> None:
         chip.run([[1, 0]])
 
 
+def test_output_of_a_tick_outside_those_that_were_run_is_noticed() -> None:
+    chip, bus = _chip(relay_image())
+    bus.ticks_at_once = 15
+    bus.ticks_ahead = 4
+    with pytest.raises(LinkError, match=r"^an output of tick 5 came in tick 0 to 1$"):
+        chip.run([[1, 0]])
+
+
 def test_output_that_the_image_does_not_have_is_refused() -> None:
     chip, _ = _chip(wrong_output())
     with pytest.raises(LinkError, match=r"^output 3 came; the image has 1 outputs$"):
@@ -344,13 +353,15 @@ class _EveryTickBus(FakeBus):
 
     ticks = 0
 
-    def tick(self, axons: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        self.ticks += 1
-        return np.array([[(self.ticks - 1) % 32768, 0]])
+    def tick(self, events: WordsArray, count: int = 1) -> npt.NDArray[np.int64]:
+        self.ticks += count
+        return np.array([[tick % 32768, 0] for tick in range(self.ticks - count, self.ticks)])
 
 
-def test_run_goes_on_when_the_tick_number_of_the_outputs_wraps() -> None:
+@pytest.mark.parametrize("at_once", [1, 15])
+def test_run_goes_on_when_the_tick_number_of_the_outputs_wraps(at_once: int) -> None:
     image = relay_image()
     bus = _EveryTickBus(image.config)
+    bus.ticks_at_once = at_once
     assert BusChip(bus, image).run(np.zeros((32770, 2), np.bool_)).all()
     assert bus.ticks == 32771
