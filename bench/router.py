@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ PARTS = {"ecp5": ("--85k", "--package", "CABGA381", "--speed", "6"), "up5k": ("-
 AIM = {"ecp5": 200, "up5k": 60, "chip": 110}
 CHIP = ChipConfig(cores=(dataclasses.replace(PLAIN, weight_words=None, lanes=16),) * 4, columns=2, rows=2)
 BAUD = 3_000_000
+#: Of the chip: modules whose registers must not be merged with their like, and the router that does not take ten minutes.
+ALONE, ROUTER = "*_core[0-9] *_accumulators[0-9] *_order[0-9]", ("--router", "router2")
 ROW = 4
 WARM_UP, COUNTED = 16, 100
 
@@ -102,17 +105,19 @@ def _simulate(design: Any, bench: Any) -> None:
     simulator.run()
 
 
-def build(title: str, design: Any, part: str, aim: float, wrapper: dict[str, int]) -> dict[str, Any]:
+def build(
+    title: str, design: Any, part: str, aim: float, wrapper: dict[str, int], alone: str = "", options: Sequence[str] = ()
+) -> dict[str, Any]:
     """Size and clock of a design."""
     family = FAMILIES[part]
     with tempfile.TemporaryDirectory(prefix="spikeloom_") as folder:
         (Path(folder) / "top.v").write_text(to_verilog(design, "top"))
         log(f"{title}: synthesis")
-        netlist = synthesize(["top.v"], "top", family, Path(folder))
+        netlist = synthesize(["top.v"], "top", family, Path(folder), alone=alone)
         reports = []
         for seed in SEEDS:
             log(f"{title}: place and route, seed {seed}")
-            reports.append(place_and_route(netlist, family, PARTS[part], aim, seed))
+            reports.append(place_and_route(netlist, family, PARTS[part], aim, seed, options))
     return summary(reports, wrapper)
 
 
@@ -147,7 +152,7 @@ def main() -> None:
             "columns": CHIP.columns,
             "rows": CHIP.rows,
             "core": CHIP.cores[0].as_dict(),
-            **build("chip", top, "ecp5", AIM["chip"], {}),
+            **build("chip", top, "ecp5", AIM["chip"], {}, ALONE, ROUTER),
         }
     columns = ("router", "LUT", "FF", "LUT RAM", "MHz by seed", "cycles per hop", "M packets/s per port", "M packets/s")
 

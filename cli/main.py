@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from enum import StrEnum
@@ -223,6 +224,9 @@ def virtual(
     with spinner("hardware") as stage:
         stage("generating and compiling (kept for the next time)")
         hardware = virtual_board(config, board)
+    # Also where the shell had the interrupt ignored, as it does for what runs in the background.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with hardware:
         say(hardware.port)
         sys.stdout.flush()

@@ -109,7 +109,7 @@ def _spikes_in(path: Path) -> np.ndarray[Any, Any]:
 
 # Help -----------------------------------------------------------------------------------------------------------------------
 
-COMMANDS = ["compile", "run", "verify", "generate", "build", "boards", "demo", "check-neuron", "traffic"]
+COMMANDS = ["compile", "run", "verify", "generate", "build", "boards", "demo", "check-neuron", "traffic", "virtual", "info"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -508,7 +508,6 @@ def test_an_output_that_cannot_be_written_is_one_line(command: Command, files: P
         (("compile",), "NET.nir"),
         (("compile", "net.nir"), "--output"),
         (("run", "net.loom", "-o", "out.npz"), "--input"),
-        (("run", "net.loom", "-i", "s.npz", "-o", "o.npz", "--on", "paper"), "'paper' is not one of 'golden', 'rtl'"),
         (("run", "net.loom", "-i", "s.npz", "-o", "o.npz", "--limit", "many"), "--limit"),
         (("verify", "net.loom", "--ticks", 0), "--ticks"),
         (("verify", "net.loom", "--rate", 1.5), "--rate"),
