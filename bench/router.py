@@ -1,11 +1,11 @@
-"""Size and speed of the mesh's router, out of context, on ECP5 and iCE40UP5K, and of a whole chip of four cores on ECP5.
+"""Size and speed of the mesh's router, out of context, on ECP5 and iCE40UP5K, of nine of them, and of a whole chip of four cores.
 
     python bench/router.py [--json] [--only NAME]
 
 Packets are those of a mesh of 4 x 3 cores with 256 neurons. The router stands behind three pins (``spikeloom.boards.serial_pins``), whose
 cells are taken off. Cycles and packets per cycle come from a simulation: a packet through a row of routers, and a load in which every
-input always has a packet for an output of its own. The chip has 2 x 2 cores (those of ``core_size``, 16 lanes), tick control and serial
-port, with free pins.
+input always has a packet for an output of its own. The mesh has 3 x 3 routers behind the same pins, without cores. The chip has 2 x 2
+cores (those of ``core_size``, 16 lanes), tick control and serial port, with free pins.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from amaranth.hdl import Module
-from amaranth.lib.wiring import connect
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.sim import Simulator
 from common import SEEDS, finish, log, parser, summary
 from core_size import PLAIN
@@ -44,11 +45,14 @@ ROUTERS = {f"{family}, {name}": (family, name) for family in ("ecp5", "up5k") fo
 FAMILIES = {"ecp5": "ecp5", "up5k": "ice40-up"}
 PARTS = {"ecp5": ("--85k", "--package", "CABGA381", "--speed", "6"), "up5k": ("--up5k", "--package", "sg48")}
 #: Clock that the placer aims at (MHz).
-AIM = {"ecp5": 200, "up5k": 60, "chip": 110}
+AIM = {"ecp5": 200, "up5k": 60, "mesh": 200, "chip": 110}
 CHIP = ChipConfig(cores=(dataclasses.replace(PLAIN, weight_words=None, lanes=16),) * 4, columns=2, rows=2)
 BAUD = 3_000_000
-#: Of the chip: modules whose registers must not be merged with their like, and the router that does not take ten minutes.
-ALONE, ROUTER = "*_core[0-9] *_accumulators[0-9] *_order[0-9]", ("--router", "router2")
+#: Of the chip: modules whose registers must not be merged with their like, and a placer that thinks more of timing.
+ALONE = "*_core[0-9] *_accumulators[0-9] *_order[0-9]"
+PLACER = ("--placer-heap-timingweight", "40", "--placer-heap-critexp", "4")
+#: Columns and rows of the mesh of routers.
+SIDE = 3
 ROW = 4
 WARM_UP, COUNTED = 16, 100
 
@@ -105,6 +109,37 @@ def _simulate(design: Any, bench: Any) -> None:
     simulator.run()
 
 
+class RouterMesh(wiring.Component):
+    """Routers side by side. Their local ports are the mesh's: ``i0`` and ``o0`` are those of the north-western one."""
+
+    def __init__(self) -> None:
+        self.routers = [Router(config=CONFIG, sides=tuple(self._neighbours(number))) for number in range(SIDE * SIDE)]
+        packet = stream.Signature(self.routers[0].packet)
+        members = {f"{way}{number}": flow(packet) for way, flow in (("i", In), ("o", Out)) for number in range(SIDE * SIDE)}
+        super().__init__({**members, "misrouted": Out(SIDE * SIDE), "empty": Out(SIDE * SIDE)})
+
+    @staticmethod
+    def _neighbours(number: int) -> dict[str, int]:
+        """Sides on which a router has a neighbour, and which one."""
+        row, column = divmod(number, SIDE)
+        steps = {"north": (-1, 0), "east": (0, 1), "south": (1, 0), "west": (0, -1)}
+        places = {side: (row + down, column + right) for side, (down, right) in steps.items()}
+        return {side: y * SIDE + x for side, (y, x) in places.items() if 0 <= x < SIDE and 0 <= y < SIDE}
+
+    def elaborate(self, platform: object) -> Module:
+        """The routers and what joins them."""
+        m = Module()
+        opposite = {"north": "south", "east": "west", "south": "north", "west": "east"}
+        for number, router in enumerate(self.routers):
+            m.submodules[f"router{number}"] = router
+            connect(m, flipped(getattr(self, f"i{number}")), router.i_local)
+            connect(m, flipped(getattr(self, f"o{number}")), router.o_local)
+            m.d.comb += [self.misrouted[number].eq(router.misrouted), self.empty[number].eq(router.empty)]
+            for side, neighbour in self._neighbours(number).items():
+                connect(m, getattr(router, f"o_{side}"), getattr(self.routers[neighbour], f"i_{opposite[side]}"))
+        return m
+
+
 def build(
     title: str, design: Any, part: str, aim: float, wrapper: dict[str, int], alone: str = "", options: Sequence[str] = ()
 ) -> dict[str, Any]:
@@ -141,10 +176,15 @@ def measure(row_name: str) -> dict[str, Any]:
 def main() -> None:
     """Measure and print."""
     arguments = parser(__doc__)
-    arguments.add_argument("--only", choices=[*ROUTERS, "chip"], help="measure one router, or the chip")
+    arguments.add_argument("--only", choices=[*ROUTERS, "mesh", "chip"], help="measure one router, the mesh, or the chip")
     options = arguments.parse_args()
     hop = cycles_per_hop()
     routers = {name: measure(name) for name in ROUTERS if options.only in (None, name)}
+    mesh = {}
+    if options.only in (None, "mesh"):
+        pins = SerialPins(RouterMesh())
+        mesh = {"columns": SIDE, "rows": SIDE}
+        mesh |= build("mesh", pins, "ecp5", AIM["mesh"], {"lut": pins.output_bits, "ff": pins.cells})
     chip = {}
     if options.only in (None, "chip"):
         top = Top(config=CHIP, divisor=divisor_for(AIM["chip"] * 1e6, BAUD), fabric=ECP5)
@@ -152,7 +192,7 @@ def main() -> None:
             "columns": CHIP.columns,
             "rows": CHIP.rows,
             "core": CHIP.cores[0].as_dict(),
-            **build("chip", top, "ecp5", AIM["chip"], {}, ALONE, ROUTER),
+            **build("chip", top, "ecp5", AIM["chip"], {}, ALONE, PLACER),
         }
     columns = ("router", "LUT", "FF", "LUT RAM", "MHz by seed", "cycles per hop", "M packets/s per port", "M packets/s")
 
@@ -167,7 +207,8 @@ def main() -> None:
                 hop,
                 *(round(row[name] / 1e6) if name in row else "" for name in ("packets_per_second_per_port", "packets_per_second")),
             )
-            for name, row in (routers | ({"chip, 2 x 2 cores": chip} if chip else {})).items()
+            for name, row in {**routers, "mesh of routers": mesh, "chip": chip}.items()
+            if row
         ]
 
     data = {
@@ -176,6 +217,7 @@ def main() -> None:
         "packet_bits": packet_layout(CONFIG).bits,
         "cycles_per_hop": hop,
         "routers": routers,
+        "mesh": mesh,
         "chip": chip,
     }
     finish("router", data, options.json, columns, rows)

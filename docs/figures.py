@@ -277,11 +277,13 @@ def router() -> str:
             )
         )
     head = ("part", "router", "LUT or cells", "FF", "MHz (3 seeds)", "cycles per hop", "million packets/s per port", "per router")
-    chip = data["chip"]
-    clocks = ", ".join(f"{mhz:.0f}" for mhz in chip["fmax_mhz"].values())
+    mesh, chip = data["mesh"], data["chip"]
+    mesh_clocks, clocks = (", ".join(f"{mhz:.0f}" for mhz in row["fmax_mhz"].values()) for row in (mesh, chip))
+    used = chip["used"]
     text = (
-        f"Packets of {data['packet_bits']} bits. A whole chip of {chip['columns']} × {chip['rows']} cores with {chip['core']['lanes']} lanes and "
-        f"its serial port: {chip['used']['lut']:,} LUT, {chip['used']['ff']:,} FF, {chip['used']['ram']} block RAMs and {clocks} MHz on ECP5-6."
+        f"Packets of {data['packet_bits']} bits. A mesh of {mesh['columns']} × {mesh['rows']} routers without cores: {mesh_clocks} MHz on "
+        f"ECP5-6. A whole chip of {chip['columns']} × {chip['rows']} cores with {chip['core']['lanes']} lanes and its serial port: "
+        f"{used['lut']:,} LUT, {used['ff']:,} FF, {used['ram']} block RAMs and {clocks} MHz."
     )
     return f"{table(head, rows)}\n\n{text}"
 

@@ -56,7 +56,7 @@ def test_router_is_fast_enough_for_the_mesh():
     for name, router in routers.items():
         assert set(router["packets_per_cycle_by_port"].values()) == {1.0}, name
     assert result("router")["cycles_per_hop"] <= 2
-    assert result("router")["chip"]["fmax_median_mhz"] >= 100
+    assert result("router")["mesh"]["fmax_median_mhz"] >= 100
 
 
 def test_golden_engine_leaves_nest_behind_with_the_same_spikes():
