@@ -282,7 +282,7 @@ def router() -> str:
     used = chip["used"]
     text = (
         f"Packets of {data['packet_bits']} bits. A mesh of {mesh['columns']} × {mesh['rows']} routers without cores: {mesh_clocks} MHz on "
-        f"ECP5-6. A whole chip of {chip['columns']} × {chip['rows']} cores with {chip['core']['lanes']} lanes and its serial port: "
+        f"ECP5-6.\nA whole chip of {chip['columns']} × {chip['rows']} cores with {chip['core']['lanes']} lanes and its serial port: "
         f"{used['lut']:,} LUT, {used['ff']:,} FF, {used['ram']} block RAMs and {clocks} MHz."
     )
     return f"{table(head, rows)}\n\n{text}"
