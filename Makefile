@@ -36,8 +36,10 @@ prove: $(VENV)/.installed-dev
 bench: $(VENV)/.installed
 	mkdir -p bench/results
 	$(BIN)/python bench/core_size.py --json > build/core_size.json && mv build/core_size.json bench/results/core_size.json
-	$(BIN)/python bench/boards.py --json > build/boards.json && mv build/boards.json bench/results/boards.json
+	$(BIN)/python bench/boards.py --jobs 2 --output build --json > build/boards.json && mv build/boards.json bench/results/boards.json
 	$(BIN)/python bench/mnist.py --data $(DATA) --json > build/mnist.json && mv build/mnist.json bench/results/mnist.json
+	$(BIN)/python bench/link.py --data $(DATA) --json > build/link.json && mv build/link.json bench/results/link.json
+	$(BIN)/python bench/simulators.py --json > build/simulators.json && mv build/simulators.json bench/results/simulators.json
 	$(BIN)/python bench/layers.py --json > build/layers.json && mv build/layers.json bench/results/layers.json
 	$(BIN)/python bench/behaviours.py --json > build/behaviours.json && mv build/behaviours.json bench/results/behaviours.json
 	$(BIN)/python bench/neurons.py --json > build/neurons.json && mv build/neurons.json bench/results/neurons.json
@@ -54,9 +56,10 @@ bench-chip: $(VENV)/.installed
 	$(BIN)/python bench/chip_size.py --json > build/chip_size.json && mv build/chip_size.json bench/results/chip_size.json
 	$(BIN)/python docs/generate.py
 
+# Bitstreams of all boards, with a table: half an hour of place and route.
 bitstreams: $(VENV)/.installed
-	$(BIN)/spikeloom build --board icebreaker -o build/icebreaker
-	$(BIN)/spikeloom build --board ulx3s -o build/ulx3s
+	mkdir -p build bench/results
+	$(BIN)/python bench/boards.py --jobs 2 --output build --json > build/boards.json && mv build/boards.json bench/results/boards.json
 
 # Tables in documents that are made from the code and from bench/results.
 docs: $(VENV)/.installed-dev

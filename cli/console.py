@@ -45,6 +45,11 @@ def say(text: str) -> None:
     output().print(text, markup=False, soft_wrap=True)
 
 
+def warn(text: str) -> None:
+    """Print a warning on standard error."""
+    log().print(f"warning: {text}", markup=False, soft_wrap=True)
+
+
 @contextmanager
 def progress_bar(what: str) -> Iterator[ProgressCall]:
     """A progress bar for work that is counted."""

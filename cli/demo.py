@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 import spikeloom
-from spikeloom.arch.boards import BOARDS
+from spikeloom.arch.boards import board_geometry
 from spikeloom.boards.build import generate, to_json, write_folder
 from spikeloom.boards.targets import target
 from spikeloom.cli.console import print_table, progress_bar, say, spinner
@@ -21,6 +21,8 @@ from spikeloom.sim.verify import lockstep
 
 #: Board whose hardware is simulated.
 BOARD = "icebreaker"
+#: Boards for which Verilog is written: one of each family.
+VERILOG_BOARDS = ("icebreaker", "ulx3s")
 WEIGHT_BITS = (8, 4)
 #: Samples whose whole state is compared after each tick.
 LOCKSTEP_SAMPLES = 100
@@ -99,7 +101,8 @@ def run_demo(folder: Path) -> None:
         rows,
     )
     generated = []
-    for name, geometry in BOARDS.items():
+    for name in VERILOG_BOARDS:
+        geometry = board_geometry(name)
         with spinner(name) as stage:
             stage("Verilog")
             report = generate(target(name), geometry.chip(), folder / name)

@@ -8,7 +8,7 @@ import sys
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
@@ -17,14 +17,16 @@ import spikeloom
 from spikeloom.arch.boards import BOARDS, board_geometry
 from spikeloom.arch.config import ChipConfig
 from spikeloom.arch.errors import ConfigError, InputError, SpikeloomError
-from spikeloom.cli.console import print_table, progress_bar, say, spinner
+from spikeloom.cli.console import print_table, progress_bar, say, spinner, warn
 from spikeloom.cli.neuron import PluginOption, check_neuron, load_plugins
 from spikeloom.cli.tables import build_tables, image_tables, report_warnings
-from spikeloom.host.serial_chip import BAUD
-from spikeloom.host.spikes import check_spikes
+from spikeloom.host.spikes import check_intensities, check_spikes
 from spikeloom.network.description import Network
 from spikeloom.network.image import Image, write_whole
-from spikeloom.network.spike_file import read_spikes, write_spikes
+from spikeloom.network.spike_file import read_input, read_spikes, write_output
+
+if TYPE_CHECKING:
+    from spikeloom.sim.verify import LockstepResult
 
 app = typer.Typer(
     name="spikeloom",
@@ -53,6 +55,13 @@ class Reset(StrEnum):
     SUBTRACT_LATE = "subtract-late"
 
 
+class Code(StrEnum):
+    """Spikes of intensities."""
+
+    PHASE = "phase"
+    RATE = "rate"
+
+
 class Integrator(StrEnum):
     """Decay at import."""
 
@@ -60,7 +69,16 @@ class Integrator(StrEnum):
     EXACT = "exact"
 
 
-BoardOption = Annotated[str, typer.Option("--board", "-b", metavar="BOARD", help=f"Board: {', '.join(BOARDS)}.", show_default=True)]
+BoardOption = Annotated[
+    str,
+    typer.Option(
+        "--board",
+        "-b",
+        metavar="BOARD",
+        help=f"Board: {', '.join(BOARDS)}; or another of amaranth-boards (docs/boards.md).",
+        show_default=True,
+    ),
+]
 WidthOption = Annotated[
     int | None,
     typer.Option(
@@ -105,16 +123,27 @@ def _read_chip(path: Path) -> ChipConfig:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def _spikes(path: Path, image: Image, limit: int | None) -> np.ndarray[Any, Any]:
+def _input(path: Path, image: Image, limit: int | None) -> tuple[str, np.ndarray[Any, Any]]:
+    """Spikes or intensities for an image."""
     dt = image.notes.get("dt_ms")
-    spikes = read_spikes(path, float(dt) if isinstance(dt, int | float) else None)
-    # Before a simulator is compiled, which takes a while.
-    check_spikes(spikes, image.input_size)
+    name, values = read_input(path, float(dt) if isinstance(dt, int | float) else None)
+    single = 1
+    if name == "spikes":
+        # Before a simulator is compiled, which takes a while.
+        check_spikes(values, image.input_size)
+        single = 2
     if limit is not None:
         if limit < 1:
             raise InputError(f"--limit is {limit}; it must be at least 1")
-        spikes = spikes[:limit] if spikes.ndim == 3 else spikes
-    return spikes
+        values = values[:limit] if values.ndim > single else values
+    return name, values
+
+
+def _spikes(path: Path, image: Image, limit: int | None) -> np.ndarray[Any, Any]:
+    name, values = _input(path, image, limit)
+    if name != "spikes":
+        raise InputError(f"{path} has no array 'spikes', but {name!r}")
+    return values
 
 
 @app.command()
@@ -165,47 +194,78 @@ def compile(  # noqa: A001 (the command's name)
 def run(
     image_file: Annotated[Path, typer.Argument(metavar="NET.loom", help="Image made by 'spikeloom compile'.")],
     input_file: Annotated[
-        Path, typer.Option("--input", "-i", metavar="S.npz", help="Input spikes: .npz with 'spikes', or NIR data.")
+        Path,
+        typer.Option(
+            "--input", "-i", metavar="S.npz", help="Input: .npz with 'spikes' or 'intensities' (0 to 255), or spikes as NIR data."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.npz", help="Output spikes to write.")],
     on: Annotated[
         str,
         typer.Option(
             "--on",
-            metavar="golden|rtl|virtual|PORT",
+            metavar="golden|rtl|virtual|auto|PORT",
             help="golden: the reference model; rtl: the generated hardware, simulated; virtual: the whole board, simulated, through the "
-            "driver; or the serial port of a board, such as /dev/ttyUSB1.",
+            "driver; auto: the board that answers on a USB serial port; or the port of a board, such as /dev/ttyUSB1.",
         ),
     ] = "golden",
     limit: SamplesOption = None,
+    counts: Annotated[bool, typer.Option("--counts", help="Write how often each output fired ('counts') instead of when.")] = False,
+    ticks: Annotated[int | None, typer.Option(metavar="N", help="Ticks of each sample of intensities.")] = None,
+    code: Annotated[Code, typer.Option(help="Spikes of intensities: evenly spaced (phase) or random (rate).")] = Code.PHASE,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of random spikes.")] = 0,
+    tick_ms: Annotated[
+        float | None, typer.Option("--tick-ms", metavar="MS", help="Real time: least milliseconds from one tick to the next.")
+    ] = None,
 ) -> None:
-    """Run an image on input spikes, each sample from the initial state."""
+    """Run an image on input spikes or intensities, each sample from the initial state."""
     image = Image.load(image_file)
-    spikes = _spikes(input_file, image, limit)
+    name, values = _input(input_file, image, limit)
+    if name == "intensities":
+        if ticks is None:
+            raise ConfigError(f"{input_file} holds intensities; say with --ticks into how many ticks of spikes to turn each sample")
+        check_intensities(values, image.input_size, ticks, code.value, seed)
+    elif ticks is not None:
+        raise ConfigError(f"--ticks is for intensities; {input_file} holds spikes")
+    pace = None if tick_ms is None else tick_ms / 1000
     began = time.monotonic()
     with _open(on, image) as chip, progress_bar(f"running on {on}") as progress:
-        out = chip.run(spikes, progress=progress)
+        out: np.ndarray[Any, Any]
+        if ticks is None:
+            out = chip.run(values, counts=counts, tick_seconds=pace, progress=progress)  # type: ignore[call-overload]
+        else:
+            out = chip.run_intensities(  # type: ignore[call-overload]
+                values, ticks, code=code.value, seed=seed, counts=counts, tick_seconds=pace, progress=progress
+            )
         counters = chip.counters()
     elapsed = time.monotonic() - began
-    write_spikes(output, out)
-    samples = out if out.ndim == 3 else out[np.newaxis]
+    what = "counts" if counts else "spikes"
+    write_output(output, **{what: out})
+    samples = out if out.ndim == (2 if counts else 3) else out[np.newaxis]
+    length = values.shape[-2] if ticks is None else ticks
     rows = [(port.name, port.size, int(samples[..., port.first : port.first + port.size].sum())) for port in image.outputs]
-    print_table(f"Outputs of {len(samples)} samples of {samples.shape[1]} ticks", ("population", "neurons", "spikes"), rows)
+    print_table(f"Outputs of {len(samples)} samples of {length} ticks", ("population", "neurons", "spikes"), rows)
     if counters:
         print_table(
             "Counters per sample",
             ("counter", "mean", "least", "most"),
             [(name, f"{values.mean():.1f}", int(values.min()), int(values.max())) for name, values in counters.items()],
         )
-    say(f"{output}: spikes {list(out.shape)}, computed in {elapsed:.1f} s")
+    say(f"{output}: {what} {list(out.shape)}, computed in {elapsed:.1f} s")
+    late = int(counters["overruns"].sum()) if "overruns" in counters else 0
+    if late:
+        warn(f"{late} of {int(counters['ticks'].sum())} ticks took longer than {tick_ms:g} ms")
 
 
 def _open(kind: str, image: Image) -> spikeloom.Chip:
     if kind == "golden":
         return spikeloom.open(kind, image)
-    with spinner("hardware") as stage:
-        stage("generating and compiling (kept for the next time)" if kind in ("rtl", "virtual") else "loading")
-        return spikeloom.open(kind, image)
+    if kind in ("rtl", "virtual"):
+        with spinner("hardware") as stage:
+            stage("generating and compiling (kept for the next time)")
+            return spikeloom.open(kind, image)
+    with progress_bar("loading") as progress:
+        return spikeloom.open(kind, image, progress=progress)
 
 
 @app.command()
@@ -215,15 +275,27 @@ def virtual(
         Path | None, typer.Option("--image", metavar="N.loom", help="Geometry of this image instead of the board's.")
     ] = None,
     weight_bits: WidthOption = None,
+    wave_file: Annotated[
+        Path | None, typer.Option("--wave", metavar="W.vcd", help="Waveform to write, of all signals from the start.")
+    ] = None,
+    wave_cycles: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Clock cycles after which the waveform ends (default: 200000).")
+    ] = None,
 ) -> None:
     """A board without the board: the whole design, simulated, behind a serial port whose name is printed. Until Ctrl-C."""
+    from spikeloom.sim.compiled_top import WAVE_CYCLES, Wave
     from spikeloom.sim.virtual import virtual_board
 
+    if wave_cycles is not None and wave_file is None:
+        raise ConfigError(f"--wave-cycles is {wave_cycles}, but no waveform is written; name its file with --wave W.vcd")
+    wave = None if wave_file is None else Wave(wave_file, wave_cycles or WAVE_CYCLES)
     image = None if image_file is None else Image.load(image_file)
     config = _chip_config(board, weight_bits, image)
     with spinner("hardware") as stage:
         stage("generating and compiling (kept for the next time)")
-        hardware = virtual_board(config, board)
+        hardware = virtual_board(config, board, wave=wave)
+    if wave is not None:
+        hardware.top.on_wave_end = lambda: print(f"{wave.path}: whole after {wave.cycles} clock cycles", file=sys.stderr)
     # Also where the shell had the interrupt ignored, as it does for what runs in the background.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
@@ -241,10 +313,14 @@ def virtual(
 
 @app.command()
 def info(
-    port: Annotated[str, typer.Argument(metavar="PORT", help="Serial port of a board, such as /dev/ttyUSB1.")],
-    baud: Annotated[int, typer.Option(metavar="N", min=1, help="Bits per second.")] = BAUD,
+    port: Annotated[
+        str, typer.Argument(metavar="[PORT]", help="Serial port of a board, such as /dev/ttyUSB1; auto: the one that answers.")
+    ] = "auto",
+    baud: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Bits per second (default: those of the boards, one after the other).")
+    ] = None,
 ) -> None:
-    """Ask a board what it is: protocol, geometry, state and errors on the line."""
+    """Ask a board what it is: protocol, geometry, build, state and errors on the line."""
     from spikeloom.cli.info import board_info
 
     board_info(port, baud)
@@ -260,10 +336,11 @@ def verify(
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of random input.")] = 1,
     rate: Annotated[float, typer.Option(metavar="P", min=0, max=1, help="Chance of a random spike per input and tick.")] = 0.1,
     limit: SamplesOption = None,
+    gates: Annotated[
+        str | None, typer.Option(metavar="BOARD", help="Compare the netlist that synthesis makes for this board; takes minutes.")
+    ] = None,
 ) -> None:
     """Lockstep: golden model against generated hardware, compared after each tick. Exit code 1 and the first difference on a mismatch."""
-    from spikeloom.sim.verify import lockstep
-
     image = Image.load(image_file)
     if input_file is None:
         spikes = np.random.default_rng(seed).random((1, ticks, image.input_size)) < rate
@@ -271,10 +348,9 @@ def verify(
     else:
         spikes = _spikes(input_file, image, limit)
         replay = f"spikeloom verify {image_file} --input {input_file}"
-    # Compile first: the bar then shows the comparison only.
-    _open("rtl", image).close()
-    with progress_bar("lockstep") as progress:
-        result = lockstep(image, spikes, progress=progress)
+    result = _lockstep(image, spikes) if gates is None else _gate_lockstep(image, spikes, gates)
+    if gates is not None:
+        replay += f" --gates {gates}"
     if result.mismatch is not None:
         raise Different(f"sample {result.sample}: {result.mismatch}; replay: {replay}")
     readback = all(core.readback for core in image.config.cores)
@@ -283,6 +359,28 @@ def verify(
         f"equal: {result.samples} samples, {result.ticks} ticks, {result.spikes} output events, {result.cycles} clock cycles; "
         f"{compared} compared after each tick"
     )
+
+
+def _lockstep(image: Image, spikes: np.ndarray[Any, Any]) -> LockstepResult:
+    from spikeloom.sim.verify import lockstep
+
+    # Compile first: the bar then shows the comparison only.
+    _open("rtl", image).close()
+    with progress_bar("lockstep") as progress:
+        return lockstep(image, spikes, progress=progress)
+
+
+def _gate_lockstep(image: Image, spikes: np.ndarray[Any, Any], board: str) -> LockstepResult:
+    from spikeloom.boards.flow import SYNTHESIS
+    from spikeloom.boards.targets import target
+    from spikeloom.sim.gate_level import gate_lockstep
+
+    _chip_config(board, None, image)
+    family = target(board).family
+    if family not in SYNTHESIS:
+        raise ConfigError(f"{board} is not synthesised here, so there is no netlist to compare; use an iCE40 or ECP5 board")
+    with progress_bar("synthesis, then lockstep") as progress:
+        return gate_lockstep(image, spikes, family, SYNTHESIS[family], progress=progress)
 
 
 class Different(SpikeloomError):
@@ -294,7 +392,7 @@ def _chip_config(board: str, weight_bits: int | None, image: Image | None) -> Ch
         return board_geometry(board).chip(weight_bits)
     if weight_bits is not None:
         raise ConfigError("give --image or --weight-bits, not both: the image names its geometry")
-    if image.board and image.board != board:
+    if image.board and image.board != board_geometry(board).name:
         raise ConfigError(f"the image was made for {image.board}, not for {board}; use --board {image.board}, or compile it again")
     return image.config
 
@@ -381,28 +479,24 @@ def build(
 
 @app.command()
 def boards() -> None:
-    """List the boards with their geometries and clocks."""
-    from spikeloom.boards.targets import target
+    """List the boards with their geometries and clocks, and which were built."""
+    from spikeloom.cli.boards import board_table
 
-    rows = []
-    for name, geometry in BOARDS.items():
-        for bits, core in geometry.cores.items():
-            entry = target(name)
-            rows.append(
-                (
-                    name,
-                    geometry.title,
-                    bits,
-                    core.axons,
-                    core.neurons,
-                    core.words * core.lanes,
-                    core.lanes,
-                    f"{entry.clock_mhz:g}",
-                    entry.baud,
-                )
-            )
-    columns = ("board", "name and part", "weight bits", "axons", "neurons", "synapses", "lanes", "MHz", "baud")
-    print_table("Boards (none has been tried on hardware yet)", columns, rows)
+    board_table()
+
+
+@app.command()
+def program(
+    bitstream: Annotated[Path, typer.Argument(metavar="BITSTREAM", help="Bitstream made by 'spikeloom build'.")],
+    board: BoardOption = "icebreaker",
+    flash: Annotated[
+        bool, typer.Option("--flash", help="Write it into the board's flash, where it stays, instead of the part.")
+    ] = False,
+) -> None:
+    """Load a bitstream into a board with openFPGALoader."""
+    from spikeloom.cli.boards import program_board
+
+    program_board(board, bitstream, flash)
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spikeloom.cli.console import log, print_table
+from spikeloom.cli.console import print_table, warn
 from spikeloom.network.image import Image
 
 
@@ -91,7 +91,7 @@ def mesh_tables(image: Image) -> None:
 def report_warnings(image: Image) -> None:
     """Warnings of the compiler, on standard error."""
     for text in image.notes.get("warnings", []):
-        log().print(f"warning: {text}", markup=False, soft_wrap=True)
+        warn(text)
 
 
 def build_tables(report: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from hardware import CORE, EXAMPLE, EXAMPLE_NOTE
 from reading import code, doc, entry, hexadecimal, members, section, table
 
 from spikeloom.arch import errors, frame, registers
-from spikeloom.arch.frame import Operation, Request, seal
+from spikeloom.arch.frame import Operation, Request, Response
 from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.memory_map import regions
 from spikeloom.arch.registers import REGISTERS, Address, Status
@@ -60,8 +60,8 @@ def frame_example() -> str:
     request = Request(sequence, Operation.WRITE, Address.EVENT, 1, (word,))
     line = _delimited(request.encode())
     body = _unescaped(line)[: -frame.CRC_BYTES]
-    answer = bytes((sequence, Status.OK)) + (1).to_bytes(2, "little")
-    reply = _delimited(seal(answer))
+    reply = _delimited(Response(sequence, Status.OK, 1).encode())
+    answer = _unescaped(reply)[: -frame.CRC_BYTES]
     rows = [
         ("request", "sequence number", _bytes(body[:1]), f"{sequence}; the request before had {sequence - 1}"),
         ("request", "operation", _bytes(body[1:2]), f"`{Operation.WRITE.name}`"),
@@ -71,8 +71,8 @@ def frame_example() -> str:
         ("request", "CRC-32", _bytes(_unescaped(line)[len(body) :]), "of the bytes above"),
         ("request", "on the line", _bytes(line), f"{len(line)} bytes; `{frame.SLIP_END:02X}` inside the frame became two bytes"),
         ("response", "sequence number", _bytes(answer[:1]), "that of the request"),
-        ("response", "status", _bytes(answer[1:2]), f"`{Status.OK.name}`"),
-        ("response", "words", _bytes(answer[2:4]), "1 written"),
+        ("response", "words", _bytes(answer[1:3]), "1 written"),
+        ("response", "status", _bytes(answer[3:]), f"`{Status.OK.name}`"),
         ("response", "CRC-32", _bytes(_unescaped(reply)[len(answer) :]), "of the bytes above"),
         ("response", "on the line", _bytes(reply), f"{len(reply)} bytes"),
     ]

@@ -35,16 +35,20 @@ from spikeloom.arch.memory_map import COUNTER_NAMES, regions
 from spikeloom.arch.packet import Destination
 from spikeloom.boards import build as boards_build
 from spikeloom.boards import clocking
+from spikeloom.boards.pins import oscillator
+from spikeloom.boards.targets import TARGETS
 from spikeloom.hdl import chip as hdl_chip
 from spikeloom.hdl import emitter as hdl_emitter
 from spikeloom.hdl import lif as hdl_lif
 from spikeloom.hdl import link as hdl_link
 from spikeloom.hdl import mesh as hdl_mesh
 from spikeloom.hdl import neuron as hdl_neuron
+from spikeloom.hdl import outputs as hdl_outputs
 from spikeloom.hdl import ram as hdl_ram
 from spikeloom.hdl import uart as hdl_uart
 from spikeloom.host import bus as host_bus
 from spikeloom.host import bus_chip as host_bus_chip
+from spikeloom.host import framed_bus as host_framed_bus
 from spikeloom.network import nir_graph, nir_import, quantise
 
 __all__ = ["PageError", "entry", "fill", "generators", "main", "pages", "section"]
@@ -89,7 +93,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "boards": hardware.board_table,
         "fabrics": hardware.fabric_table,
         "latencies": hardware.latency_table,
-        "targets": hardware.target_table,
+        "board-list": board_list,
         "build-constants": lambda: constant_table((boards_build, ("SEEDS",))),
         "clocking-constants": lambda: constant_table((clocking, ("RESET_CYCLES",))),
         "regions": hardware.region_table,
@@ -110,8 +114,14 @@ def generators() -> dict[str, Callable[[], str]]:
                     "IDENT",
                     "EVENT_AXON_BITS",
                     "EVENT_CORE_BITS",
-                    "OUTPUT_NUMBER_BITS",
+                    "OUTPUT_WINDOW",
+                    "OUTPUT_WINDOW_WORDS",
+                    "OUTPUT_ENTRIES",
+                    "ENTRY_BITS",
                     "OUTPUT_TICK_BITS",
+                    "ENCODE_STEP_BITS",
+                    "INTENSITY_BITS",
+                    "INTENSITY_SCALE",
                     "MAX_RUN",
                     "PERIOD_BITS",
                     "MAX_BUS_CORES",
@@ -122,7 +132,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "frame-layout": formats.frame_layout,
         "frame-operations": lambda: enumeration(Operation, "operation"),
         "frame-constants": lambda: constant_table(
-            (frame, ("MAX_WORDS", "HEADER_BYTES", "RESPONSE_HEADER_BYTES", "CRC_BYTES")),
+            (frame, ("MAX_WORDS", "HEADER_BYTES", "RESPONSE_BYTES", "CRC_BYTES", "RING_BYTES", "REPEAT_WINDOW")),
         ),
         "slip-constants": lambda: table(
             ("constant", "byte"),
@@ -132,7 +142,9 @@ def generators() -> dict[str, Callable[[], str]]:
             ),
         ),
         "frame-example": formats.frame_example,
-        "link-constants": lambda: constant_table((hdl_link, ("HALF", "WORD_BYTES", "HELLO_WORDS", "SETTLE_CYCLES"))),
+        "link-constants": lambda: constant_table(
+            (hdl_link, ("MAX_FRAME", "HELLO_WORDS", "BYTE_CYCLES", "WAIT_CYCLES", "RESET_CYCLES"))
+        ),
         "counters": lambda: table(
             ("index", "counter", "meaning"), ((i, code(n), COUNTER_NAMES[n]) for i, n in enumerate(COUNTER_NAMES))
         ),
@@ -147,7 +159,8 @@ def generators() -> dict[str, Callable[[], str]]:
         "encoders": formats.encoders,
         "errors": formats.error_table,
         "commands": formats.command_table,
-        "chip-constants": lambda: constant_table((hdl_chip, ("OUTPUT_QUEUE_DEPTH", "RUN_BITS", "ENTRY_BITS"))),
+        "chip-constants": lambda: constant_table((hdl_chip, ("RUN_BITS",))),
+        "outputs-constants": lambda: constant_table((hdl_outputs, ("READ_CYCLES", "PLACE_BITS"))),
         "mesh-constants": lambda: constant_table((hdl_mesh, ("TREE",))),
         "packet": hardware.packet_table,
         "emitter-constants": lambda: constant_table((hdl_emitter, ("BLOCK",))),
@@ -164,11 +177,29 @@ def generators() -> dict[str, Callable[[], str]]:
             (arch_neuron, ("RANDOM_BITS", "MAX_MODELS")), (hdl_neuron, ("SUM_LATENCY", "RANDOM_LATENCY"))
         ),
         "random-constants": lambda: constant_table(
-            (arch_random, ("KEY_STEP", "ROW_INDEX", "MIX", "MIX_SHIFTS", "FIELD_POLYNOMIAL", "FIELD_BITS", "UNIT_BITS"))
+            (
+                arch_random,
+                (
+                    "KEY_STEP",
+                    "ROW_INDEX",
+                    "MIX",
+                    "MIX_SHIFTS",
+                    "FIELD_POLYNOMIAL",
+                    "FIELD_BITS",
+                    "UNIT_BITS",
+                    "INTENSITY_RANDOM_BITS",
+                ),
+            )
         ),
         "ram-constants": lambda: constant_table((hdl_ram, ("SPRAM_DEPTH", "SPRAM_WIDTH"))),
         "uart-constants": lambda: constant_table((hdl_uart, ("FRAME_BITS", "MIN_DIVISOR"))),
-        "driver-constants": lambda: constant_table((host_bus, ("OUTPUT_CHUNK", "POLL_LIMIT")), (host_bus_chip, ("IDLE_POLLS",))),
+        "driver-constants": lambda: constant_table((host_bus, ("POLL_LIMIT",)), (host_bus_chip, ("IDLE_POLLS", "PART_WORDS"))),
+        "framed-bus-constants": lambda: constant_table(
+            (
+                host_framed_bus,
+                ("TIMEOUT", "ATTEMPTS", "BUSY_ATTEMPTS", "LEAST_WINDOW", "MOST_WINDOW", "MOST_REQUESTS"),
+            )
+        ),
     }
     for name, region in regions(hardware.CORE).items():
         if name != "counters":
@@ -190,10 +221,33 @@ def generators() -> dict[str, Callable[[], str]]:
 
     for name in (
         "core", "scheduler", "extractor", "crossbar", "update", "lif", "izhikevich", "adex", "emitter", "counters", "ram", "banked-ram",
-        "bus-port", "chip", "mesh", "link", "slip-decoder", "slip-encoder", "uart-receiver", "uart-transmitter", "top",
+        "bus-port", "chip", "mesh", "link", "receiver", "outputs", "encoder",
+        "slip-decoder", "slip-encoder", "uart-receiver", "uart-transmitter", "top",
     ):  # fmt: skip
         result[f"ports-{name}"] = partial(ports_of, name)
     return result
+
+
+def board_list() -> str:
+    """Listed boards: oscillator, clock, serial port, way of loading."""
+    rows = []
+    for board in TARGETS.values():
+        geometry, loader = board.geometry, board.loader
+        name, megahertz = oscillator(board.platform())
+        options = [option for option in getattr(loader, "options", ()) if not option.startswith("-")]
+        ways = "" if isinstance(loader, str) else "flash" if loader.sram else "part or flash"
+        rows.append(
+            (
+                code(board.name),
+                geometry.title,
+                f"{megahertz:g} ({name})",
+                f"{geometry.clock_mhz:g}",
+                geometry.bridge,
+                f"{geometry.baud:,}",
+                loader if isinstance(loader, str) else f"openFPGALoader: {ways} ({', '.join(map(code, options))})",
+            )
+        )
+    return table(("name", "board", "oscillator, MHz", "clock, MHz", "between serial port and host", "baud", "loaded with"), rows)
 
 
 def fill(text: str, known: Mapping[str, Callable[[], str]]) -> str:

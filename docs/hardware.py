@@ -21,19 +21,19 @@ from spikeloom.arch.layout import Field, WordLayout
 from spikeloom.arch.memory_map import COUNTER_NAMES, Region, RegionId, regions
 from spikeloom.arch.neuron import NeuronModel
 from spikeloom.arch.packet import packet_layout
-from spikeloom.boards.flow import SYNTHESIS
-from spikeloom.boards.targets import TARGETS, Target
 from spikeloom.hdl import uart as hdl_uart
 from spikeloom.hdl.chip import Chip
 from spikeloom.hdl.core import Core, empty_tick
 from spikeloom.hdl.counters import Counters
 from spikeloom.hdl.crossbar import Crossbar
 from spikeloom.hdl.emitter import Emitter
+from spikeloom.hdl.encoder import Encoder
 from spikeloom.hdl.extractor import Extractor
 from spikeloom.hdl.fabric import FABRICS, GENERIC, Fabric
-from spikeloom.hdl.link import Link
+from spikeloom.hdl.link import Link, Receiver
 from spikeloom.hdl.mesh import Mesh
 from spikeloom.hdl.neuron import NeuronPipeline, pipeline_class
+from spikeloom.hdl.outputs import Outputs
 from spikeloom.hdl.ram import BankedRam, BusPort, Ram, bus_port
 from spikeloom.hdl.scheduler import Scheduler
 from spikeloom.hdl.slip import SlipDecoder, SlipEncoder
@@ -108,6 +108,9 @@ def components() -> dict[str, str]:
         "banked-ram": BankedRam(width=regions(CORE)["state"].layout.bits, depth=CORE.neurons, writable=True, fabric=GENERIC),
         "chip": Chip(config=EXAMPLE),
         "link": Link(),
+        "receiver": Receiver(),
+        "outputs": Outputs(number_bits=CORE.target_bits),
+        "encoder": Encoder(rate=True),
         "slip-decoder": SlipDecoder(),
         "slip-encoder": SlipEncoder(),
         "uart-receiver": UartReceiver(divisor=hdl_uart.MIN_DIVISOR),
@@ -153,10 +156,13 @@ def derived_sizes() -> str:
 
 
 def geometries() -> Iterable[tuple[BoardGeometry, int, CoreConfig, Fabric]]:
-    """Board, weight bits, core and fabric of every default geometry."""
+    """Board, weight bits, core and fabric of every default geometry: the first board that has it."""
+    seen: set[CoreConfig] = set()
     for board in BOARDS.values():
         for bits, core in board.cores.items():
-            yield board, bits, core, FABRICS[board.fabric]
+            if core not in seen:
+                seen.add(core)
+                yield board, bits, core, FABRICS[board.fabric]
 
 
 def _value_text(value: object) -> str:
@@ -183,18 +189,6 @@ def board_table() -> str:
             continue
         rows.append((code(field.name), *(_value_text(getattr(core, field.name)) for _, _, core, _ in columns)))
     return table(head, rows)
-
-
-def target_table() -> str:
-    """Boards as targets of a build."""
-    described = section(Target, "Parameters")
-    rows = []
-    for field in dataclasses.fields(Target):
-        if field.name not in ("name", "platform"):
-            values = (code(getattr(target, field.name)) for target in TARGETS.values())
-            rows.append((code(field.name), *values, entry(described, field.name)[1]))
-    rows.append(("synthesis", *(code(SYNTHESIS[target.family]) for target in TARGETS.values()), "Synthesis command of the family."))
-    return table(("property", *TARGETS, "meaning"), rows)
 
 
 def fabric_table() -> str:

@@ -11,16 +11,13 @@ from types import ModuleType
 from typing import Any
 
 #: Constants shown in hexadecimal.
-HEXADECIMAL = ("MIX", "KEY_STEP", "ROW_INDEX", "FIELD_POLYNOMIAL", "OFFSET_MASK", "PROTOCOL_VERSION", "IDENT")
+HEXADECIMAL = ("MIX", "KEY_STEP", "ROW_INDEX", "INDEX_STEP", "FIELD_POLYNOMIAL", "OFFSET_MASK", "PROTOCOL_VERSION", "IDENT")
 #: Meaning of constants that have no comment of their own in the code.
 MEANINGS = {
     "SPACE_SHIFT": "First bit of the space in an address.",
     "REGION_SHIFT": "First bit of the region in an address.",
     "OFFSET_MASK": "Bits of the offset in an address.",
-    "OUTPUT_NUMBER_BITS": "Bits of the output number in the OUTPUT register; the tick is above it.",
-    "OUTPUT_TICK_BITS": "Bits of the tick in the OUTPUT register.",
     "HEADER_BYTES": "Bytes of a request before its data.",
-    "RESPONSE_HEADER_BYTES": "Bytes of a response before its data.",
     "CRC_BYTES": "Bytes of the CRC at the end of a frame.",
     "WORD_BYTES": "Bytes of a bus word.",
     "MIN_WEIGHT_BITS": "Fewest bits to which weights can be quantised.",

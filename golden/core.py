@@ -11,10 +11,10 @@ from spikeloom.arch.config import MAX_DELAY, CoreConfig
 from spikeloom.arch.errors import InputError
 from spikeloom.arch.layout import IntArray, WordArray
 from spikeloom.arch.memory_map import models_and_sets, regions, unpack_neurons
+from spikeloom.arch.random import key_of_tick, random_numbers
 from spikeloom.golden.crossbar import Crossbar
 from spikeloom.golden.emitter import Emitter
 from spikeloom.golden.neuron import step_of
-from spikeloom.golden.random import key_of_tick, random_numbers
 from spikeloom.golden.scheduler import Scheduler
 
 BoolArray = npt.NDArray[np.bool_]

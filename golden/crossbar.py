@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.layout import IntArray
-from spikeloom.arch.random import ROW_INDEX
-from spikeloom.golden.random import random_numbers, spread
+from spikeloom.arch.random import ROW_INDEX, random_numbers
+from spikeloom.golden.random import spread
 
 BoolArray = npt.NDArray[np.bool_]
 

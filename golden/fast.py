@@ -15,10 +15,10 @@ import numpy.typing as npt
 from spikeloom.arch.config import MAX_DELAY, MAX_LEVELS, MAX_NEURONS, ChipConfig
 from spikeloom.arch.errors import InputError
 from spikeloom.arch.layout import IntArray, WordArray
+from spikeloom.arch.random import key_of_tick, mix
 from spikeloom.golden.fast_tables import BLOCK, CORE, ROW, FastTables, Group, NativeTables, event_codes, native_model
 from spikeloom.golden.native import library
 from spikeloom.golden.neuron import step_of
-from spikeloom.golden.random import key_of_tick, mix
 
 BoolArray = npt.NDArray[np.bool_]
 

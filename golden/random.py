@@ -1,34 +1,11 @@
-"""Random numbers of a core: golden model. A function of seed, tick and index. Described in ``docs/random.md``."""
+"""Random numbers of the synapses of a row: golden model. Described in ``docs/random.md``."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from spikeloom.arch.layout import IntArray
-from spikeloom.arch.random import FIELD_BITS, FIELD_POLYNOMIAL, KEY_STEP, MIX, MIX_SHIFTS, UNIT_BITS
-
-_MASK = (1 << 32) - 1
-
-
-def key_of_tick(seed: int, tick: int) -> int:
-    """Key of a tick: ``(seed + tick * KEY_STEP) mod 2**32``."""
-    return (seed + tick * KEY_STEP) & _MASK
-
-
-def mix(x: IntArray) -> IntArray:
-    """A 32-bit number that looks unrelated to ``x``: Jenkins' 6-shift integer hash (2007). Numbers of 32 bits in int64 arrays."""
-    c, s = MIX, MIX_SHIFTS
-    x = (x + c[0] + (x << s[0])) & _MASK
-    x = (x ^ c[1]) ^ (x >> s[1])
-    x = (x + c[2] + (x << s[2])) & _MASK
-    x = ((x + c[3]) ^ (x << s[3])) & _MASK
-    x = (x + c[4] + (x << s[4])) & _MASK
-    return (x ^ c[5]) ^ (x >> s[5])
-
-
-def random_numbers(key: int, index: IntArray) -> IntArray:
-    """Random numbers of 32 bits of a tick: ``mix(key ^ index)``."""
-    return mix(np.int64(key) ^ index)
+from spikeloom.arch.random import FIELD_BITS, FIELD_POLYNOMIAL, UNIT_BITS
 
 
 def spread(numbers: IntArray, neurons: IntArray) -> IntArray:

@@ -7,7 +7,7 @@ from amaranth.lib import enum, stream, wiring
 from amaranth.lib.crc import catalog
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from spikeloom.arch.frame import CRC_BYTES, HEADER_BYTES, MAX_WORDS, RESPONSE_HEADER_BYTES, Operation
+from spikeloom.arch.frame import CRC_BYTES, HEADER_BYTES, MAX_WORDS, REPEAT_WINDOW, RING_BYTES, Operation
 from spikeloom.arch.layout import BUS_WORD_BITS
 from spikeloom.arch.registers import IDENT, PROTOCOL_VERSION, Status
 from spikeloom.hdl.chip import ChipRequest, ChipResponse
@@ -15,39 +15,34 @@ from spikeloom.hdl.fabric import GENERIC, Fabric
 from spikeloom.hdl.ram import Ram
 from spikeloom.hdl.slip import SlipDecoder, SlipEncoder
 
-#: Bytes of each half of the buffer: the request in the lower half, the data of the response in the upper.
-HALF = 256
 WORD_BYTES = 4
+#: Longest frame that is taken in.
+MAX_FRAME = 255
 #: Words of the answer to ``HELLO``: the number sent, ``IDENT``, ``PROTOCOL_VERSION``.
 HELLO_WORDS = 3
 COUNT_BITS = 8
-#: Cycles from a step of the sending counter to its byte.
-SETTLE_CYCLES = 5
+STATUS_BITS = 3
+#: Bits of the count of damaged frames; it wraps.
+ERROR_BITS = 16
+#: Least cycles between two bytes from the line.
+BYTE_CYCLES = 12
+#: Cycles for which a request to a busy chip is repeated before the answer is ``BUSY``.
+WAIT_CYCLES = 1 << 20
+#: Cycles for which ``RESET`` holds the chip in reset.
+RESET_CYCLES = 16
 
 
-class Phase(enum.Enum, shape=3):
-    """What the link does."""
+class Part(enum.Enum, shape=2):
+    """Part of a response."""
 
-    #: Taking bytes until a frame ends.
-    RECEIVE = 0
-    #: Comparing its length, checksum and sequence number.
-    COMPARE = 1
-    #: Deciding what to do with it.
-    CHECK = 2
-    #: Fetching the next word to write from the buffer.
-    FETCH = 3
-    #: Waiting for the chip to take a request.
-    REQUEST = 4
-    #: Waiting for its answer.
-    ANSWER = 5
-    #: Storing a word of the answer in the buffer.
-    STORE = 6
-    #: Sending the response.
-    SEND = 7
+    SEQUENCE = 0
+    DATA = 1
+    TAIL = 2
+    CRC = 3
 
 
-class Link(wiring.Component):
-    """One request at a time: receive, check, execute, answer.
+class Receiver(wiring.Component):
+    """Puts sound frames into a ring of bytes: the frame's length, then the frame.
 
     Parameters
     ----------
@@ -57,13 +52,117 @@ class Link(wiring.Component):
     Members
     -------
     i : In(stream of 8)
-        Bytes from the host, always taken. What comes while a request is executed and answered is thrown away.
+        Bytes from the host, always taken; ``BYTE_CYCLES`` or more apart.
+    take : In(1)
+        Go on to the next byte of the ring, which is there two cycles later.
+    byte : Out(8)
+        The byte; registered by the memory.
+    waiting : Out(1)
+        There is a frame; two cycles late.
+    errors : Out(16)
+        Frames thrown away because they were damaged, or because there was no room.
+    """
+
+    def __init__(self, *, fabric: Fabric = GENERIC) -> None:
+        self.fabric = fabric
+        super().__init__(
+            {
+                "i": In(stream.Signature(8)),
+                "take": In(1),
+                "byte": Out(8),
+                "waiting": Out(1),
+                "errors": Out(ERROR_BITS),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        ring = Ram(width=8, depth=RING_BYTES, fabric=self.fabric, style="block")
+        # A bit per cycle: bytes are far apart, and the circuit is a third as large.
+        crc = catalog.CRC32_ISO_HDLC(data_width=1).create()
+        decoder = SlipDecoder()
+        m.submodules.ring = ring
+        m.submodules.crc = crc
+        m.submodules.decoder = decoder
+
+        # Place of the byte that is given out, and of the length of the frame that is coming in; up to there, frames are whole.
+        at = Signal(range(RING_BYTES))
+        start = Signal(range(RING_BYTES))
+        write_at = Signal(range(RING_BYTES), init=1)
+        length, dropped = Signal(range(MAX_FRAME + 1)), Signal()
+        m.d.comb += [
+            self.i.ready.eq(1),
+            decoder.valid.eq(self.i.valid),
+            decoder.byte.eq(self.i.payload),
+            ring.read_address.eq(at),
+            ring.read_enable.eq(1),
+            self.byte.eq(ring.read_data),
+        ]
+        with m.If(self.take):
+            m.d.sync += at.eq(at + 1)
+
+        # A byte of a frame, a cycle after it came. Comparisons are registered, since the next one is some cycles away.
+        got_valid, got = Signal(), Signal.like(decoder.out)
+        full, sound, ended = Signal(), Signal(), Signal()
+        room = Signal(range(RING_BYTES))
+        m.d.comb += room.eq(at - write_at)
+        bits, bits_left = Signal(8), Signal(range(9))
+        with m.If(decoder.out_valid):
+            m.d.sync += got.eq(decoder.out)
+        m.d.sync += [
+            got_valid.eq(decoder.out_valid),
+            # One place stays free for the length of the next frame.
+            full.eq((room[1:] == 0) | (length == MAX_FRAME)),
+            sound.eq(crc.match_detected & ~dropped & (length >= HEADER_BYTES + CRC_BYTES)),
+            ended.eq(got_valid & got.end & (length.any() | dropped)),
+            self.waiting.eq(start != at),
+        ]
+        m.d.comb += [
+            ring.write_address.eq(write_at),
+            ring.write_data.eq(got.byte),
+            crc.data.eq(bits[0]),
+            crc.valid.eq(bits_left != 0),
+        ]
+        with m.If(bits_left != 0):
+            m.d.sync += [bits.eq(bits[1:]), bits_left.eq(bits_left - 1)]
+        with m.If(ended):
+            m.d.comb += [ring.write_address.eq(start), ring.write_data.eq(length), crc.start.eq(1)]
+            m.d.sync += [length.eq(0), dropped.eq(0)]
+            with m.If(sound):
+                m.d.comb += ring.write_enable.eq(1)
+                m.d.sync += [start.eq(write_at), write_at.eq(write_at + 1)]
+            with m.Else():
+                m.d.sync += [self.errors.eq(self.errors + 1), write_at.eq(start + 1)]
+        with m.Elif(got_valid & ~got.end):
+            m.d.sync += [bits.eq(got.byte), bits_left.eq(8)]
+            with m.If(full):
+                m.d.sync += dropped.eq(1)
+            with m.Else():
+                m.d.comb += ring.write_enable.eq(1)
+                m.d.sync += [write_at.eq(write_at + 1), length.eq(length + 1)]
+        return m
+
+
+class Link(wiring.Component):
+    """Takes requests in while earlier ones are executed and answered, one after the other.
+
+    Parameters
+    ----------
+    fabric : Fabric
+        Target.
+
+    Members
+    -------
+    i : In(stream of 8)
+        Bytes from the host, always taken; ``BYTE_CYCLES`` or more apart.
     o : Out(stream of 8)
         Bytes to the host.
     request : Out(stream of ChipRequest)
     response : In(stream of ChipResponse)
-    errors : Out(32)
-        Frames thrown away because they were damaged.
+    reset : Out(1)
+        The chip behind the link is to be reset.
+    errors : Out(16)
+        Frames thrown away because they were damaged, or because there was no room.
     """
 
     def __init__(self, *, fabric: Fabric = GENERIC) -> None:
@@ -74,234 +173,265 @@ class Link(wiring.Component):
                 "o": Out(stream.Signature(8)),
                 "request": Out(stream.Signature(ChipRequest)),
                 "response": In(stream.Signature(ChipResponse)),
-                "errors": Out(BUS_WORD_BITS),
+                "reset": Out(1),
+                "errors": Out(ERROR_BITS),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        buffer = Ram(width=8, depth=2 * HALF, fabric=self.fabric, style="block")
-        crc = catalog.CRC32_ISO_HDLC(data_width=8).create()
-        decoder, encoder = SlipDecoder(), SlipEncoder()
-        m.submodules.buffer = buffer
+        receiver, encoder = Receiver(fabric=self.fabric), SlipEncoder()
+        crc = catalog.CRC32_ISO_HDLC(data_width=1).create()
+        m.submodules.receiver = receiver
         m.submodules.crc = crc
-        m.submodules.decoder = decoder
         m.submodules.encoder = encoder
         connect(m, encoder.o, flipped(self.o))
+        m.d.comb += [receiver.i.payload.eq(self.i.payload), receiver.i.valid.eq(self.i.valid), self.i.ready.eq(1)]
+        m.d.comb += self.errors.eq(receiver.errors)
 
-        phase = Signal(Phase)
-        # The request's header passes through a shift register; its fields are where they are once the frame has ended.
-        length, begun, overlong = Signal(range(HALF)), Signal(), Signal()
+        # The request: bytes of it that are still in the ring; its header, which passes through a shift register; and what follows from both
+        # some cycles later.
+        more = Signal(8)
         header = Signal(8 * HEADER_BYTES)
-        sequence, operation, count = header[0:8], header[8:16], header[16:32]
-        address = Signal(BUS_WORD_BITS)
-        is_write, is_read, is_same, is_hello = Signal(), Signal(), Signal(), Signal()
-        # The last response, kept for a repetition of its request.
-        last_sequence, last_valid = Signal(8), Signal()
-        last_status, last_count, last_words = Signal(3), Signal(COUNT_BITS), Signal(COUNT_BITS)
-        refused = Signal()
-        # Progress within a request.
-        done_words = Signal(COUNT_BITS)
-        word, byte_of_word = Signal(BUS_WORD_BITS), Signal(range(WORD_BYTES + 1))
-        fetch_at, store_at = Signal(range(HALF)), Signal(range(HALF))
-        # Comparisons are registered, since a byte on the line takes many cycles: each is valid a cycle after its operands settle.
-        expected_length = Signal(range(2 * HALF))
-        damaged, repeated, follows = Signal(), Signal(), Signal()
-        bad_operation, bad_length = Signal(), Signal()
-        at_last, at_end = Signal(), Signal()
+        sequence, operation, count, address = header[0:8], header[8:16], header[16:32], header[32:64]
+        is_write, is_read, is_same, is_hello, is_reset = Signal(), Signal(), Signal(), Signal(), Signal()
+        bad_operation, bad_length, expected_words = Signal(), Signal(), Signal(6)
+        # The sequence: number of the next request, the last one that failed, and what became of it.
+        begun, expected, age = Signal(), Signal(8), Signal(8)
+        follows, repeated, is_last = Signal(), Signal(), Signal()
+        stopped, failed_status, failed_count = Signal(), Signal(STATUS_BITS), Signal(COUNT_BITS)
+        # Progress.
+        run, again = Signal(), Signal()
+        status, done = Signal(STATUS_BITS), Signal(COUNT_BITS)
+        at_end, hello_ends = Signal(), Signal()
+        # A word on its way from the ring to the chip or from the chip to the line, and the byte that is sent.
+        word, byte, left, part = Signal(BUS_WORD_BITS), Signal(8), Signal(range(HEADER_BYTES + 1)), Signal(Part)
+        at_last, at_none, at_last_of_frame = Signal(), Signal(), Signal()
+        byte_there = Signal()
+        waited = Signal(range(WAIT_CYCLES + 1))
         m.d.sync += [
             is_write.eq((operation == Operation.WRITE) | (operation == Operation.WRITE_SAME)),
             is_read.eq((operation == Operation.READ) | (operation == Operation.READ_SAME)),
             is_same.eq((operation == Operation.READ_SAME) | (operation == Operation.WRITE_SAME)),
             is_hello.eq(operation == Operation.HELLO),
-            expected_length.eq(HEADER_BYTES + CRC_BYTES + Mux(is_write, WORD_BYTES * count[:COUNT_BITS], 0)),
-            damaged.eq(overlong | ~crc.match_detected | (length < HEADER_BYTES + CRC_BYTES)),
-            repeated.eq(last_valid & ~is_hello & (sequence == last_sequence)),
-            follows.eq(last_valid & (sequence == (last_sequence + 1)[:8])),
-            bad_operation.eq(~is_hello & ~is_read & ~is_write),
-            bad_length.eq((count > MAX_WORDS) | (length != expected_length)),
-            at_last.eq(done_words + 1 == count[:COUNT_BITS]),
-            at_end.eq(done_words == count[:COUNT_BITS]),
+            is_reset.eq(operation == Operation.RESET),
+            expected_words.eq(Mux(is_write, count[:6], 0) + CRC_BYTES // WORD_BYTES),
+            bad_operation.eq(~is_hello & ~is_read & ~is_write & ~is_reset),
+            bad_length.eq((count > MAX_WORDS) | (more != Cat(Const(0, 2), expected_words))),
+            age.eq(expected - sequence),
+            follows.eq(begun & (age == 0)),
+            repeated.eq(begun & (age != 0) & (age <= REPEAT_WINDOW)),
+            is_last.eq(age == 1),
+            at_end.eq(done == count[:COUNT_BITS]),
+            hello_ends.eq(done == HELLO_WORDS),
+            at_last.eq(left == 1),
+            at_none.eq(left == 0),
+            at_last_of_frame.eq(more == 1),
         ]
-
+        item = encoder.i
         m.d.comb += [
-            self.i.ready.eq(1),
-            decoder.valid.eq(self.i.valid),
-            decoder.byte.eq(self.i.payload),
             self.request.payload.address.eq(address),
             self.request.payload.write.eq(is_write),
             self.request.payload.data.eq(word),
-            self.request.valid.eq(phase == Phase.REQUEST),
-            self.response.ready.eq(phase == Phase.ANSWER),
-            buffer.read_enable.eq(1),
-        ]
-
-        # A byte of a frame, a cycle after it came.
-        got_valid, got = Signal(), Signal.like(decoder.out)
-        m.d.sync += [got_valid.eq(decoder.out_valid & (phase == Phase.RECEIVE)), got.eq(decoder.out)]
-
-        with m.Switch(phase):
-            with m.Case(Phase.RECEIVE):
-                m.d.comb += [
-                    buffer.write_address.eq(length),
-                    buffer.write_data.eq(got.byte),
-                    crc.data.eq(got.byte),
-                ]
-                with m.If(got_valid & got.end):
-                    with m.If(begun):
-                        m.d.sync += phase.eq(Phase.COMPARE)
-                with m.Elif(got_valid):
-                    m.d.comb += [buffer.write_enable.eq(1), crc.valid.eq(1)]
-                    m.d.sync += [length.eq(length + 1), begun.eq(1)]
-                    with m.If(length == HALF - 1):
-                        m.d.sync += [overlong.eq(1), length.eq(HALF - 1)]
-                    with m.If(length < HEADER_BYTES):
-                        m.d.sync += header.eq(Cat(header[8:], got.byte))
-
-            with m.Case(Phase.COMPARE):
-                m.d.sync += phase.eq(Phase.CHECK)
-
-            with m.Case(Phase.CHECK):
-                m.d.comb += crc.start.eq(1)
-                m.d.sync += [length.eq(0), begun.eq(0), overlong.eq(0), refused.eq(0)]
-                with m.If(damaged):
-                    m.d.sync += [self.errors.eq(self.errors + 1), phase.eq(Phase.RECEIVE)]
-                with m.Elif(repeated):
-                    m.d.sync += phase.eq(Phase.SEND)
-                with m.Elif(~is_hello & ~follows):
-                    m.d.sync += [refused.eq(1), phase.eq(Phase.SEND)]
-                with m.Else():
-                    m.d.sync += [
-                        last_valid.eq(1),
-                        last_sequence.eq(sequence),
-                        last_status.eq(Status.OK),
-                        last_count.eq(0),
-                        last_words.eq(0),
-                        done_words.eq(0),
-                        fetch_at.eq(HEADER_BYTES),
-                        store_at.eq(0),
-                        byte_of_word.eq(0),
-                        address.eq(header[32:]),
-                        word.eq(header[32:]),
-                        phase.eq(Phase.SEND),
-                    ]
-                    with m.If(bad_operation):
-                        m.d.sync += last_status.eq(Status.BAD_OPERATION)
-                    with m.Elif(bad_length):
-                        m.d.sync += last_status.eq(Status.BAD_LENGTH)
-                    with m.Elif(is_hello):
-                        m.d.sync += phase.eq(Phase.STORE)
-                    with m.Elif(count != 0):
-                        m.d.sync += phase.eq(Mux(is_write, Phase.FETCH, Phase.REQUEST))
-
-            with m.Case(Phase.FETCH):
-                # The buffer answers a cycle later, so the first cycle only asks.
-                m.d.comb += buffer.read_address.eq(fetch_at)
-                m.d.sync += [fetch_at.eq(fetch_at + 1), byte_of_word.eq(byte_of_word + 1)]
-                with m.If(byte_of_word != 0):
-                    m.d.sync += word.eq(Cat(word[8:], buffer.read_data))
-                with m.If(byte_of_word == WORD_BYTES):
-                    m.d.sync += [fetch_at.eq(fetch_at), byte_of_word.eq(0), phase.eq(Phase.REQUEST)]
-
-            with m.Case(Phase.REQUEST):
-                with m.If(self.request.ready):
-                    m.d.sync += phase.eq(Phase.ANSWER)
-
-            with m.Case(Phase.ANSWER):
-                with m.If(self.response.valid):
-                    m.d.sync += [last_status.eq(self.response.payload.status), phase.eq(Phase.SEND)]
-                    with m.If(self.response.payload.status == Status.OK):
-                        m.d.sync += [
-                            word.eq(self.response.payload.data),
-                            address.eq(address + ~is_same),
-                            done_words.eq(done_words + 1),
-                            last_count.eq(done_words + 1),
-                        ]
-                        with m.If(is_read):
-                            m.d.sync += phase.eq(Phase.STORE)
-                        with m.Elif(~at_last):
-                            m.d.sync += phase.eq(Phase.FETCH)
-
-            with m.Case(Phase.STORE):
-                m.d.comb += [
-                    buffer.write_address.eq(HALF + store_at),
-                    buffer.write_data.eq(word[:8]),
-                    buffer.write_enable.eq(1),
-                ]
-                m.d.sync += [
-                    word.eq(word[8:]),
-                    store_at.eq(store_at + 1),
-                    byte_of_word.eq(byte_of_word + 1),
-                ]
-                with m.If(byte_of_word == WORD_BYTES - 1):
-                    m.d.sync += [byte_of_word.eq(0), last_words.eq(last_words + 1), phase.eq(Phase.REQUEST)]
-                    with m.If(is_hello):
-                        m.d.sync += [
-                            last_count.eq(HELLO_WORDS),
-                            word.eq(Mux(last_words == 0, IDENT, PROTOCOL_VERSION)),
-                            phase.eq(Mux(last_words == HELLO_WORDS - 1, Phase.SEND, Phase.STORE)),
-                        ]
-                    with m.Elif(at_end):
-                        m.d.sync += phase.eq(Phase.SEND)
-
-            with m.Case(Phase.SEND):
-                header_bytes = [
-                    sequence,
-                    Mux(refused, Status.BAD_SEQUENCE, last_status),
-                    Mux(refused, 0, last_count),
-                    Const(0, 8),
-                ]
-                self._send(m, buffer, crc, encoder, phase, header_bytes, Mux(refused, 0, last_words))
-        return m
-
-    def _send(
-        self,
-        m: Module,
-        buffer: Ram,
-        crc: wiring.Component,
-        encoder: SlipEncoder,
-        phase: Signal,
-        header_bytes: list[Signal],
-        words: Signal,
-    ) -> None:
-        """Send a delimiter, the header, the data, the CRC and a delimiter."""
-        opened = Signal()
-        sent = Signal(range(RESPONSE_HEADER_BYTES + HALF + CRC_BYTES + 1))
-        # Where the data and the CRC end. Both ends are multiples of four, so the low bits of ``sent`` number the bytes of the CRC too.
-        data_end, crc_end = Signal.like(sent), Signal.like(sent)
-        in_header, in_data, closing = Signal(), Signal(), Signal()
-        byte, end = Signal(8), Signal()
-        settled, accepted = Signal(SETTLE_CYCLES), Signal()
-        item = encoder.i
-        m.d.comb += [
-            buffer.read_address.eq(HALF + (sent - RESPONSE_HEADER_BYTES)[:8]),
-            item.valid.eq(settled[-1] & ~accepted),
-            item.payload.end.eq(end),
             item.payload.byte.eq(byte),
-            crc.data.eq(byte),
+            crc.data.eq(byte[0]),
         ]
-        # A byte goes through registers: the ends, the comparisons, the choice.
-        m.d.sync += [
-            accepted.eq(item.valid & item.ready),
-            settled.eq(Cat(Const(1, 1), settled[:-1])),
-            data_end.eq(RESPONSE_HEADER_BYTES + Cat(Const(0, 2), words)),
-            crc_end.eq(data_end + CRC_BYTES),
-            in_header.eq(sent < RESPONSE_HEADER_BYTES),
-            in_data.eq(sent < data_end),
-            closing.eq(sent == crc_end),
-            byte.eq(
-                Mux(in_header, Array(header_bytes)[sent[:2]], Mux(in_data, buffer.read_data, crc.crc.word_select(sent[:2], 8)))
-            ),
-            end.eq(~opened | closing),
-        ]
-        with m.If(accepted):
-            m.d.sync += settled.eq(0)
-            with m.If(~opened):
-                m.d.comb += crc.start.eq(1)
-                m.d.sync += opened.eq(1)
-            with m.Elif(end):
-                m.d.comb += crc.start.eq(1)
-                m.d.sync += [opened.eq(0), sent.eq(0), phase.eq(Phase.RECEIVE)]
-            with m.Else():
-                m.d.comb += crc.valid.eq(in_data)
-                m.d.sync += sent.eq(sent + 1)
+        bit = Signal(range(8))
+        hello_words = (
+            Array(Const(IDENT, 32).word_select(i, 8) for i in range(4)),
+            Array(Const(PROTOCOL_VERSION, 32).word_select(i, 8) for i in range(4)),
+        )
+        # ``left`` counts down to 1.
+        index = Signal(2)
+        m.d.comb += index.eq(-left)
+
+        def take() -> None:
+            """Take the next byte of the frame from the ring."""
+            m.d.comb += receiver.take.eq(1)
+            m.d.sync += more.eq(more - 1)
+
+        def shift_word() -> None:
+            """A byte goes out at the bottom of the word, and one comes in at the top."""
+            m.d.sync += word.eq(Cat(word[8:], receiver.byte))
+
+        # Each byte of the ring takes two cycles: one until the memory gives it, one to take it.
+        m.d.sync += byte_there.eq(0)
+
+        with m.FSM(name="phase"):
+            with m.State("IDLE"):
+                m.d.sync += left.eq(HEADER_BYTES)
+                with m.If(receiver.waiting):
+                    m.next = "LENGTH"
+
+            with m.State("LENGTH"):
+                m.d.comb += receiver.take.eq(1)
+                m.d.sync += more.eq(receiver.byte)
+                m.next = "HEADER"
+
+            with m.State("HEADER"):
+                m.d.sync += byte_there.eq(~byte_there)
+                with m.If(byte_there):
+                    take()
+                    m.d.sync += [header.eq(Cat(header[8:], receiver.byte)), left.eq(left - 1)]
+                    with m.If(at_last):
+                        m.next = "SETTLE"
+
+            with m.State("SETTLE"):
+                # What follows from the header takes three cycles.
+                m.d.sync += byte_there.eq(~byte_there)
+                with m.If(byte_there):
+                    m.next = "SETTLED"
+
+            with m.State("SETTLED"):
+                m.next = "CHECK"
+
+            with m.State("CHECK"):
+                m.d.sync += [run.eq(0), again.eq(0), status.eq(Status.OK), done.eq(0)]
+                with m.If(is_hello):
+                    m.d.sync += [begun.eq(1), stopped.eq(bad_length), expected.eq(sequence + 1), run.eq(~bad_length)]
+                    with m.If(bad_length):
+                        m.d.sync += [status.eq(Status.BAD_LENGTH), failed_status.eq(Status.BAD_LENGTH), failed_count.eq(0)]
+                with m.Elif(repeated):
+                    with m.If(stopped & is_last):
+                        m.d.sync += [status.eq(failed_status), done.eq(failed_count)]
+                    with m.Elif(is_read):
+                        # Reading changes nothing, so it is done again.
+                        m.d.sync += [run.eq(~bad_length), again.eq(1)]
+                    with m.Else():
+                        m.d.sync += done.eq(count[:COUNT_BITS])
+                with m.Elif(stopped):
+                    m.d.sync += status.eq(Status.STOPPED)
+                with m.Elif(~follows):
+                    m.d.sync += status.eq(Status.BAD_SEQUENCE)
+                with m.Else():
+                    m.d.sync += [expected.eq(expected + 1), run.eq(1)]
+                    with m.If(bad_operation | bad_length):
+                        bad = Mux(bad_operation, Status.BAD_OPERATION, Status.BAD_LENGTH)
+                        m.d.sync += [run.eq(0), status.eq(bad), stopped.eq(1), failed_status.eq(bad), failed_count.eq(0)]
+                m.next = "OPEN"
+
+            with m.State("OPEN"):
+                m.d.comb += [item.valid.eq(1), item.payload.end.eq(1), crc.start.eq(1)]
+                m.d.sync += [part.eq(Part.SEQUENCE), left.eq(1), waited.eq(0)]
+                with m.If(item.ready):
+                    m.next = "LOAD"
+
+            with m.State("LOAD"):
+                with m.Switch(part):
+                    with m.Case(Part.SEQUENCE):
+                        m.d.sync += byte.eq(sequence)
+                    with m.Case(Part.DATA):
+                        # HELLO answers with the number that it came with, which stands in the place of the address.
+                        m.d.sync += byte.eq(
+                            Mux(is_hello, Mux(done == 1, address[:8], Mux(done == 2, *(a[index] for a in hello_words))), word[:8])
+                        )
+                    with m.Case(Part.TAIL):
+                        m.d.sync += byte.eq(Mux(left == 3, done, Mux(left == 1, status, 0)))
+                    with m.Case(Part.CRC):
+                        m.d.sync += byte.eq(crc.crc.word_select(index, 8))
+                m.next = "SEND"
+
+            with m.State("SEND"):
+                m.d.comb += item.valid.eq(1)
+                with m.If(item.ready):
+                    shift_word()
+                    with m.If(is_hello & (part == Part.DATA)):
+                        m.d.sync += address.eq(address[8:])
+                    m.d.sync += left.eq(left - 1)
+                    m.next = "SUM"
+
+            with m.State("SUM"):
+                m.d.comb += crc.valid.eq(part != Part.CRC)
+                m.d.sync += [byte.eq(byte[1:]), bit.eq(bit + 1)]
+                with m.If(bit.all()):
+                    m.next = "LOAD"
+                    with m.If(at_none):
+                        m.next = "NEXT"
+
+            with m.State("NEXT"):
+                m.d.sync += [part.eq(Part.DATA), left.eq(WORD_BYTES)]
+                with m.If(part == Part.CRC):
+                    m.next = "CLOSE"
+                with m.Elif(part == Part.TAIL):
+                    m.d.sync += part.eq(Part.CRC)
+                    m.next = "LOAD"
+                with m.Elif(run & is_hello & ~hello_ends):
+                    m.d.sync += done.eq(done + 1)
+                    m.next = "LOAD"
+                with m.Elif(run & is_reset):
+                    m.d.sync += [run.eq(0), waited.eq(WAIT_CYCLES - RESET_CYCLES + 1)]
+                    m.next = "RESET"
+                with m.Elif(run & ~is_hello & ~at_end):
+                    with m.If(is_write):
+                        m.next = "FETCH"
+                    with m.Else():
+                        m.next = "REQUEST"
+                with m.Else():
+                    m.d.sync += [part.eq(Part.TAIL), left.eq(3)]
+                    m.next = "LOAD"
+
+            with m.State("FETCH"):
+                m.d.sync += byte_there.eq(~byte_there)
+                with m.If(byte_there):
+                    take()
+                    shift_word()
+                    m.d.sync += left.eq(left - 1)
+                    with m.If(at_last):
+                        m.next = "REQUEST"
+
+            with m.State("REQUEST"):
+                m.d.comb += self.request.valid.eq(1)
+                m.d.sync += waited.eq(waited + 1)
+                with m.If(self.request.ready):
+                    m.next = "ANSWER"
+
+            with m.State("ANSWER"):
+                m.d.comb += self.response.ready.eq(1)
+                m.d.sync += [waited.eq(waited + 1), left.eq(WORD_BYTES)]
+                answer = self.response.payload.status
+                with m.If(self.response.valid):
+                    with m.If(is_read):
+                        m.d.sync += word.eq(self.response.payload.data)
+                    with m.If(answer == Status.OK):
+                        m.d.sync += [address.eq(address + ~is_same), done.eq(done + 1), waited.eq(0)]
+                        with m.If(is_read):
+                            m.next = "LOAD"
+                        with m.Else():
+                            m.next = "STEP"
+                    with m.Elif((answer == Status.BUSY) & ~waited[-1]):
+                        m.next = "REQUEST"
+                    with m.Else():
+                        m.d.sync += [status.eq(answer), run.eq(0)]
+                        with m.If(~again):
+                            m.d.sync += [stopped.eq(1), failed_status.eq(answer), failed_count.eq(done)]
+                        m.next = "NEXT"
+
+            with m.State("STEP"):
+                # A cycle until ``at_end`` is right.
+                m.next = "NEXT"
+
+            with m.State("RESET"):
+                m.d.comb += self.reset.eq(1)
+                m.d.sync += waited.eq(waited + 1)
+                with m.If(waited[-1]):
+                    m.next = "NEXT"
+
+            with m.State("CLOSE"):
+                m.d.comb += [item.valid.eq(1), item.payload.end.eq(1)]
+                with m.If(item.ready):
+                    m.next = "DRAIN"
+
+            with m.State("DRAIN"):
+                # What is left of the frame, its CRC at least.
+                m.d.sync += byte_there.eq(~byte_there)
+                with m.If(byte_there):
+                    take()
+                    with m.If(at_last_of_frame):
+                        m.next = "GAP"
+
+            with m.State("GAP"):
+                # Until ``waiting`` is right.
+                m.d.sync += byte_there.eq(~byte_there)
+                with m.If(byte_there):
+                    m.next = "IDLE"
+        return m

@@ -54,12 +54,16 @@ class SlipEncoder(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        second = Signal()
         byte, end = self.i.payload.byte, self.i.payload.end
-        special = ~end & ((byte == SLIP_END) | (byte == SLIP_ESCAPE))
+        # Whether a byte must be escaped is known a cycle after it came.
+        known, special, second = Signal(), Signal(), Signal()
+        m.d.sync += [
+            known.eq(self.i.valid & ~self.i.ready),
+            special.eq(~end & ((byte == SLIP_END) | (byte == SLIP_ESCAPE))),
+        ]
         m.d.comb += [
-            self.o.valid.eq(self.i.valid),
-            self.i.ready.eq(self.o.ready & (~special | second)),
+            self.o.valid.eq(self.i.valid & known),
+            self.i.ready.eq(known & self.o.ready & (~special | second)),
         ]
         with m.If(end):
             m.d.comb += self.o.payload.eq(SLIP_END)

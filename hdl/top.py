@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module
+from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
@@ -25,6 +25,8 @@ class Top(wiring.Component):
         Clock cycles per bit of the serial port.
     fabric : Fabric
         Target.
+    build, clock_khz : int
+        Values of the registers ``BUILD`` and ``CLOCK``, 32 bits.
 
     Members
     -------
@@ -38,17 +40,22 @@ class Top(wiring.Component):
         Pins of the link to the neighbouring chip on that side, if there is one.
     """
 
-    def __init__(self, *, config: ChipConfig, divisor: int, fabric: Fabric = GENERIC) -> None:
-        self.config, self.divisor, self.fabric = config, divisor, fabric
+    def __init__(self, *, config: ChipConfig, divisor: int, fabric: Fabric = GENERIC, build: int = 0, clock_khz: int = 0) -> None:
+        self.config, self.divisor, self.fabric, self.build, self.clock_khz = config, divisor, fabric, build, clock_khz
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), **link_ports(config)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        chip = Chip(config=self.config, fabric=self.fabric)
+        chip = Chip(config=self.config, fabric=self.fabric, build=self.build, clock_khz=self.clock_khz)
         link = Link(fabric=self.fabric)
         receiver = UartReceiver(divisor=self.divisor)
         transmitter = UartTransmitter(divisor=self.divisor)
-        m.submodules.chip = chip
+        # The chip has a reset of its own, from a register, since it goes everywhere.
+        reset = Signal(init=1)
+        m.domains.chip = ClockDomain("chip", local=True)
+        m.d.sync += reset.eq(link.reset)
+        m.d.comb += [ClockSignal("chip").eq(ClockSignal("sync")), ResetSignal("chip").eq(reset)]
+        m.submodules.chip = DomainRenamer("chip")(chip)
         m.submodules.link = link
         m.submodules.receiver = receiver
         m.submodules.transmitter = transmitter

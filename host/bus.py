@@ -3,21 +3,57 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from spikeloom.arch.config import DELAY_BITS
 from spikeloom.arch.errors import InputError, LinkError
-from spikeloom.arch.layout import BUS_WORD_BITS, IntArray
-from spikeloom.arch.registers import EVENT_AXON_BITS, EVENT_CORE_BITS, OUTPUT_NUMBER_BITS, OUTPUT_TICK_BITS, Address
+from spikeloom.arch.layout import IntArray
+from spikeloom.arch.registers import (
+    EVENT_AXON_BITS,
+    EVENT_CORE_BITS,
+    OUTPUT_ENTRIES,
+    OUTPUT_TICK_BITS,
+    OUTPUT_WINDOW,
+    Address,
+)
 
 WordsArray = npt.NDArray[np.uint32]
 
-#: Words read at once from the output queue.
-OUTPUT_CHUNK = 16
 #: Times the status register is read before a run counts as hung.
 POLL_LIMIT = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What to do at an address: write ``words``, or read ``count`` words.
+
+    Parameters
+    ----------
+    address : int
+        First address.
+    words : uint32 array or None
+        To write; None: read.
+    count : int
+        Words to read.
+    same : bool
+        All from, or to, the first address.
+    overwrites : bool
+        It changes what accesses before it read, so that they cannot be read again once it is done.
+    """
+
+    address: int
+    words: WordsArray | None = None
+    count: int = 0
+    same: bool = False
+    overwrites: bool = False
+
+
+class Interrupted(Exception):
+    """Something read was lost, and cannot be read again: do it all again, from what overwrites it on."""
 
 
 class Bus(ABC):
@@ -30,6 +66,10 @@ class Bus(ABC):
     """
 
     ticks_at_once = 1
+    #: Whether :meth:`transact` has several requests under way, so that what can be asked without knowing the answers before should be.
+    pipelined = False
+    #: Tick of the outputs that come next from the output memory.
+    _stamp = 0
 
     @abstractmethod
     def read(self, address: int, count: int, *, same: bool = False) -> WordsArray:
@@ -38,6 +78,26 @@ class Bus(ABC):
     @abstractmethod
     def write(self, address: int, words: WordsArray, *, same: bool = False) -> None:
         """Write words from ``address`` on, or all to it."""
+
+    def transact(self, accesses: Iterable[Access]) -> Iterator[WordsArray]:
+        """Do one thing after the other, and give what each read (nothing for a write), in order.
+
+        Where requests are pipelined, later accesses are under way before the results of earlier ones are known.
+
+        Raises
+        ------
+        Interrupted
+            If something that was read is lost, and an access that overwrites it was under way. Never, if no access overwrites.
+        """
+        for access in accesses:
+            if access.words is None:
+                yield self.read(access.address, access.count, same=access.same)
+            else:
+                self.write(access.address, access.words, same=access.same)
+                yield np.zeros(0, np.uint32)
+
+    def reset(self) -> None:  # noqa: B027 (where there is no link, a chip cannot be reset)
+        """Reset the chip, if that is possible. Memories keep their contents."""
 
     def close(self) -> None:  # noqa: B027 (most have nothing to let go of)
         """Let go of what is on the other side."""
@@ -51,14 +111,22 @@ class Bus(ABC):
         """Value of a register that counts, over all chips."""
         return int(self.read(address, 1)[0])
 
-    def take_outputs(self) -> WordsArray:
-        """Empty the output queue: words of the ``OUTPUT`` register, in order."""
-        parts: list[WordsArray] = []
-        while True:
-            words = self.read(Address.OUTPUT, OUTPUT_CHUNK, same=True)
-            parts.append(words[words != 0])
-            if words[-1] == 0:
-                return np.concatenate(parts)
+    def take_outputs(self) -> IntArray:
+        """Empty the output queue.
+
+        Returns
+        -------
+        int64 array ``[K, 2]``
+            Tick number (modulo 2**15) and output number of each output event, in order.
+        """
+        places = int(self.read(Address.OUTPUTS, 1)[0])
+        written, taken = places & 0xFFFF, places >> 16
+        if written == taken:
+            return np.zeros((0, 2), np.int64)
+        entries = self.transact([outputs_access(taken, written)])
+        result, self._stamp = decode_entries(entries_of(next(entries), taken, written), self._stamp)
+        self.write(Address.OUTPUTS, np.array([written], np.uint32))
+        return result
 
     def write_events(self, events: WordsArray) -> None:
         """Inject events: words for the register ``EVENT``."""
@@ -87,12 +155,12 @@ class Bus(ABC):
         """
         self.write_events(events)
         self.write(Address.RUN, np.array([count], np.uint32))
-        words: list[WordsArray] = []
+        came: list[IntArray] = []
         for _ in range(POLL_LIMIT):
             busy = int(self.read(Address.STATUS, 1)[0]) & 1
-            words.append(self.take_outputs())
+            came.append(self.take_outputs())
             if not busy:
-                return decode_outputs(np.concatenate(words))
+                return np.concatenate(came)
         raise LinkError(f"the chip was still busy after {POLL_LIMIT} polls")
 
 
@@ -114,11 +182,30 @@ def event_words(cores: IntArray, axons: IntArray, delay: IntArray | int = 1) -> 
     return (axons | np.int64(1) * delay << EVENT_AXON_BITS | cores << (EVENT_AXON_BITS + DELAY_BITS)).astype(np.uint32)
 
 
-def decode_outputs(words: WordsArray) -> IntArray:
-    """Words of the OUTPUT register as ``[K, 2]``: tick number, output number."""
-    values = words.astype(np.int64)
-    tick = values >> OUTPUT_NUMBER_BITS & ((1 << OUTPUT_TICK_BITS) - 1)
-    return np.stack([tick, values & ((1 << OUTPUT_NUMBER_BITS) - 1)], axis=1)
+def outputs_access(taken: int, written: int) -> Access:
+    """Reads the entries of the output memory from the one with number ``taken`` to the one before ``written``."""
+    first = taken % OUTPUT_ENTRIES // 2
+    count = (taken % 2 + (written - taken) % (1 << 16) + 1) // 2
+    return Access(OUTPUT_WINDOW + first, count=count)
 
 
-assert OUTPUT_NUMBER_BITS + OUTPUT_TICK_BITS + 1 == BUS_WORD_BITS
+def entries_of(words: WordsArray, taken: int, written: int) -> IntArray:
+    """The entries in what :func:`outputs_access` read."""
+    halves = np.stack([words & 0xFFFF, words >> 16], axis=1).astype(np.int64).reshape(-1)
+    return halves[taken % 2 :][: (written - taken) % (1 << 16)]
+
+
+def decode_entries(entries: IntArray, stamp: int) -> tuple[IntArray, int]:
+    """Entries of the output queue as ``[K, 2]``: tick number, output number; and the tick of the entries that follow.
+
+    Parameters
+    ----------
+    entries : int64 array
+        In order.
+    stamp : int
+        Tick of the first entries, if no entry before them says it.
+    """
+    is_tick = entries >> OUTPUT_TICK_BITS == 1
+    stamps = np.concatenate([[stamp], entries[is_tick] & ((1 << OUTPUT_TICK_BITS) - 1)])
+    ticks = stamps[np.cumsum(is_tick)]
+    return np.stack([ticks[~is_tick], entries[~is_tick]], axis=1), int(stamps[-1])

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from spikeloom.arch.config import DELAY_SLOTS
+from spikeloom.arch.config import DELAY_SLOTS, ENCODERS
 from spikeloom.arch.errors import ConfigError, ImageError, LinkError
 from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.layout import IntArray
 from spikeloom.arch.memory_map import COUNTER_NAMES, Region, delay_depth, regions, state_of_neurons
-from spikeloom.arch.registers import IDENT, OUTPUT_TICK_BITS, PROTOCOL_VERSION, Address
-from spikeloom.host.bus import Bus, WordsArray, event_words
-from spikeloom.host.chip import Chip, Progress, Recording, check_outputs, input_events
+from spikeloom.arch.registers import IDENT, OUTPUT_ENTRIES, OUTPUT_TICK_BITS, PERIOD_BITS, PROTOCOL_VERSION, Address
+from spikeloom.host.bus import Access, Bus, Interrupted, WordsArray, decode_entries, entries_of, event_words, outputs_access
+from spikeloom.host.chip import Chip, Progress, Recording, check_outputs
+from spikeloom.host.feed import Feed, IntensityFeed, SpikeFeed, segments
 from spikeloom.host.spikes import BoolArray
+from spikeloom.host.streaming import Events
 
 #: Times the status register is read until the chip must be idle.
 IDLE_POLLS = 10_000
+#: Words of a memory that are written or read as one; after each of them progress is reported.
+PART_WORDS = 960
 
 
 class BusChip(Chip):
@@ -31,6 +36,8 @@ class BusChip(Chip):
         What to load. Nothing is written if the chip is not a spikeloom chip of the image's geometry.
     check : bool
         Read every memory back and compare.
+    progress : callable
+        Called while it is loaded, with words done and their total.
 
     Raises
     ------
@@ -40,19 +47,23 @@ class BusChip(Chip):
         If the chip does not answer, or a memory does not hold what was written.
     """
 
-    def __init__(self, bus: Bus, image: LoadableImage, *, check: bool = True) -> None:
+    def __init__(self, bus: Bus, image: LoadableImage, *, check: bool = True, progress: Progress | None = None) -> None:
         super().__init__(image)
         self.bus = bus
         #: Called when the chip is closed, after its bus.
         self.on_close: Callable[[], None] = lambda: None
         self._regions = [regions(core) for core in image.config.cores]
         self._counters: list[list[dict[str, int]]] = []
-        self._misrouted: list[int] = []
+        #: Counters of the chip for each sample.
+        self._others: list[dict[str, int]] = []
+        self._paced = False
         #: State after the last sample, if the chip has gone on since.
         self._state: dict[str, IntArray] = {}
         self._identify()
+        # Whatever an earlier driver left behind.
+        self.bus.reset()
         self._wait_idle()
-        self._load(check and all(core.readback for core in image.config.cores))
+        self._load(check and all(core.readback for core in image.config.cores), progress)
         self.clear()
 
     def _identify(self) -> None:
@@ -74,20 +85,46 @@ class BusChip(Chip):
                     "compile the network for this chip, or build the bitstream for this image"
                 )
 
-    def _load(self, check: bool) -> None:
-        for core, memory in enumerate(self.image.memories):
-            for name, words in memory.items():
-                self._write_region(core, self._regions[core][name], words)
-                if not check:
-                    continue
-                found = self.read_region(name, core)
-                wrong = np.argwhere(found != words)
+    def _load(self, check: bool, progress: Progress | None) -> None:
+        places = [(core, name) for core, memory in enumerate(self.image.memories) for name in memory]
+        total = (1 + check) * sum(self._memory(*place).size for place in places)
+        done = 0
+
+        def report(words: int) -> None:
+            nonlocal done
+            done += words
+            if progress is not None:
+                progress(done, total)
+
+        for core, name in places:
+            region, words = self._regions[core][name], self._memory(core, name)
+            writes = [Access(address, part) for address, part in self._parts(region, core, words)]
+            for access, _ in zip(writes, self.bus.transact(writes), strict=True):
+                report(0 if access.words is None else len(access.words))
+        for core, name in places if check else []:
+            region, words = self._regions[core][name], self._memory(core, name)
+            parts = self._parts(region, core, words)
+            reads = [Access(address, count=len(part)) for address, part in parts]
+            for (address, part), found in zip(parts, self.bus.transact(reads), strict=True):
+                wrong = np.flatnonzero(found != part)
                 if len(wrong):
-                    index, slice_ = (int(i) for i in wrong[0])
+                    index, slice_ = divmod(address + int(wrong[0]) - region.address(core=core), region.stride)
                     raise LinkError(
-                        f"core {core}: {name}[{index}] slice {slice_} holds {int(found[index, slice_]):#x} "
-                        f"after {int(words[index, slice_]):#x} was written"
+                        f"core {core}: {name}[{index}] slice {slice_} holds {int(found[wrong[0]]):#x} "
+                        f"after {int(part[wrong[0]]):#x} was written"
                     )
+                report(len(part))
+
+    def _memory(self, core: int, name: str) -> WordsArray:
+        return self.image.memories[core][name]
+
+    @classmethod
+    def _parts(cls, region: Region, core: int, words: WordsArray) -> list[tuple[int, WordsArray]]:
+        """Words of a memory in pieces of neighbouring addresses: address of the first, and words."""
+        if region.stride == region.layout.slices:
+            flat = cls._flat(region, words)
+            return [(region.address(core=core) + at, flat[at : at + PART_WORDS]) for at in range(0, len(flat), PART_WORDS)]
+        return [(region.address(index, core=core), row) for index, row in enumerate(words)]
 
     @staticmethod
     def _flat(region: Region, words: WordsArray) -> WordsArray:
@@ -96,20 +133,13 @@ class BusChip(Chip):
         padded[:, : words.shape[1]] = words
         return padded.reshape(-1)
 
-    def _write_region(self, core: int, region: Region, words: WordsArray) -> None:
-        if region.stride == region.layout.slices:
-            self.bus.write(region.address(core=core), self._flat(region, words))
-        else:
-            for index in range(len(words)):
-                self.bus.write(region.address(index, core=core), words[index])
-
     def read_region(self, name: str, core: int = 0) -> WordsArray:
         """Contents of a memory of a core, ``[depth, slices]``."""
         region = self._regions[core][name]
         if region.stride == region.layout.slices:
             return self.bus.read(region.address(core=core), region.depth * region.stride).reshape(region.depth, region.stride)
-        rows = [self.bus.read(region.address(index, core=core), region.layout.slices) for index in range(region.depth)]
-        return np.stack(rows)
+        rows = (Access(region.address(index, core=core), count=region.layout.slices) for index in range(region.depth))
+        return np.stack(list(self.bus.transact(rows)))
 
     def clear(self) -> None:
         """Return to the initial state."""
@@ -117,57 +147,210 @@ class BusChip(Chip):
         self.bus.write(Address.CLEAR, np.ones(1, np.uint32))
         self._wait_idle()
 
+    def reset(self) -> None:
+        """See :meth:`Chip.reset`."""
+        self._counters, self._others = [], []
+        self.bus.reset()
+        self._wait_idle()
+        self.clear()
+
     def _wait_idle(self) -> None:
         for _ in range(IDLE_POLLS):
             if not int(self.bus.read(Address.STATUS, 1)[0]) & 1:
                 return
-        raise LinkError(f"the chip was still busy after its status was read {IDLE_POLLS} times; reset it and try again")
+        raise LinkError(f"the chip was still busy after its status was read {IDLE_POLLS} times; is a neighbouring chip missing?")
 
-    def _run(self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None) -> tuple[BoolArray, dict[str, Recording]]:
+    # Runs ----------------------------------------------------------------------------------------------------------------------
+
+    def _pace(self, tick_seconds: float | None) -> None:
+        super()._pace(tick_seconds)
+        period = 0
+        if tick_seconds is not None:
+            clock = 1000 * int(self.bus.read(Address.CLOCK, 1)[0])
+            if not clock:
+                raise ConfigError("tick_seconds is given, but the chip does not know its clock, since it is simulated without one")
+            period = round(tick_seconds * clock)
+            limit = (1 << PERIOD_BITS) - 1
+            if not 1 <= period <= limit:
+                raise ConfigError(
+                    f"tick_seconds is {tick_seconds:g}, {period} cycles of the chip's clock; it must be {1 / clock:.2g} to {limit / clock:.2g}"
+                )
+        self.bus.write(Address.PERIOD, np.array([period], np.uint32))
+        self._paced = bool(period)
+
+    def _run(
+        self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None, *, counts: bool
+    ) -> tuple[BoolArray | IntArray, dict[str, Recording]]:
+        samples, ticks, _ = spikes.shape
         if record:
             self._need_readback("potentials cannot be recorded")
-        samples, ticks, _ = spikes.shape
-        outputs = np.zeros((samples, ticks, self.image.output_size), np.bool_)
-        sizes = {name: self.image.population_size(name) for name in record}
-        potentials = {name: np.zeros((samples, ticks, size), np.int64) for name, size in sizes.items()}
-        self._counters, self._misrouted = [], []
-        for number in range(samples):
-            self._run_sample(spikes[number], outputs[number], {name: array[number] for name, array in potentials.items()})
+            outputs, recorded = self._run_recording(spikes, record, progress)
+            return outputs.sum(axis=1) if counts else outputs, recorded
+        drain = self.image.drain
+        feeds = (SpikeFeed(self.image, sample, drain) for sample in spikes)
+        return self._run_feeds(feeds, samples, ticks, progress, counts=counts), {}
+
+    def _run_intensities(
+        self, values: IntArray, ticks: int, code: str, seeds: IntArray, progress: Progress | None, *, counts: bool
+    ) -> BoolArray | IntArray:
+        able = ENCODERS.index(self.image.config.encoder) >= ENCODERS.index(code)
+        if not able or len(self.bus.tiles) > 1:
+            return super()._run_intensities(values, ticks, code, seeds, progress, counts=counts)
+        parts = segments(self.image)
+        feeds = (IntensityFeed(parts, sample, ticks, code, seed) for sample, seed in zip(values, seeds.tolist(), strict=True))
+        return self._run_feeds(feeds, len(values), ticks, progress, counts=counts)
+
+    def _run_feeds(
+        self, feeds: Iterable[Feed], samples: int, ticks: int, progress: Progress | None, *, counts: bool
+    ) -> BoolArray | IntArray:
+        """Run samples of so many ticks."""
+        image = self.image
+        total = ticks + image.drain
+        # A chip counts what comes in all ticks, so outputs must not answer earlier than the last one.
+        on_chip = (
+            counts
+            and len(self.bus.tiles) == 1
+            and image.output_size <= OUTPUT_ENTRIES
+            and bool((image.output_shift == image.drain).all())
+        )
+        self._set_readout(counting=on_chip)
+        outputs = (
+            np.zeros((samples, image.output_size), np.int64) if on_chip else np.zeros((samples, ticks, image.output_size), np.bool_)
+        )
+        self._counters, self._others, self._state = [], [], {}
+        # Where the output memory holds all outputs of a sample, all can be asked for beforehand.
+        entries = image.output_size if on_chip else (image.output_size + 1) * total
+        if self.bus.pipelined and (on_chip or entries < OUTPUT_ENTRIES):
+            self._run_ahead(feeds, total, entries, outputs, progress)
+            return outputs if on_chip or not counts else outputs.sum(axis=1)
+        for number, feed in enumerate(feeds):
+            self.clear()
+            for first in range(0, total, self.bus.ticks_at_once):
+                self._run_ticks(first, min(self.bus.ticks_at_once, total - first), feed, outputs[number])
+            if on_chip:
+                outputs[number] = self._counts(next(self.bus.transact([outputs_access(0, image.output_size)])))
+            self._finish()
             if progress is not None:
                 progress(number + 1, samples)
-        return outputs, {name: Recording(potentials[name], None) for name in record}
+        return outputs if on_chip or not counts else outputs.sum(axis=1)
 
-    def _run_sample(self, spikes: BoolArray, outputs: BoolArray, potentials: dict[str, IntArray]) -> None:
-        self.clear()
-        total = len(spikes) + self.image.drain
-        last_level = max([self.image.pieces(name)[0].level for name in potentials], default=0)
-        ticks = input_events(self.image, spikes, max(self.image.drain, last_level))
-        # Potentials are read after each tick.
-        step = 1 if potentials else self.bus.ticks_at_once
-        for first in range(0, len(ticks), step):
-            if first == total:
-                # Ticks from here on only complete recordings; outputs, state and counters are those of before.
-                self._finish()
-                self._state = self.state()
-            self._run_ticks(first, ticks[first : first + step], outputs)
-            self._record(first, len(spikes), potentials)
-        if not self._state:
-            self._finish()
+    def _set_readout(self, *, counting: bool) -> None:
+        self.bus.write(Address.READOUT, np.array([counting], np.uint32))
 
-    def _run_ticks(self, first: int, ticks: list[tuple[IntArray, IntArray]], outputs: BoolArray) -> None:
-        """Run ticks from ``first`` on; ``ticks`` holds cores and axons of the events of each."""
-        words = [event_words(cores, axons, delay) for delay, (cores, axons) in enumerate(ticks, start=1)]
-        came = self.bus.tick(np.concatenate(words), len(ticks))
+    def _counts(self, words: WordsArray) -> IntArray:
+        return entries_of(words, 0, self.image.output_size)
+
+    def _run_ticks(self, first: int, count: int, feed: Feed, outputs: BoolArray | IntArray) -> None:
+        """Run ticks from ``first`` on, and note their outputs."""
+        for _ in self.bus.transact(feed.accesses(first, count)):
+            pass
+        came = self.bus.tick(feed.events(first, count), count)
+        # Where the chip counts, nothing comes.
+        if outputs.ndim > 1:
+            self._note(came, first, count, outputs)
+
+    def _note(self, came: IntArray, first: int, count: int, outputs: BoolArray | IntArray) -> None:
+        """Note outputs ``[K, 2]`` that came in ``count`` ticks from ``first`` on, in rows of a sample."""
         check_outputs(self.image, came[:, 1], LinkError)
         tick = first + (came[:, 0] - first) % (1 << OUTPUT_TICK_BITS)
-        if (tick >= first + len(ticks)).any():
-            wrong = int(came[np.argmax(tick >= first + len(ticks)), 0])
+        late = tick >= first + count
+        if late.any():
             raise LinkError(
-                f"an output of tick {wrong} came in tick {first}" + (f" to {first + len(ticks) - 1}" if len(ticks) > 1 else "")
+                f"an output of tick {int(came[np.argmax(late), 0])} came in tick {first}"
+                + (f" to {first + count - 1}" if count > 1 else "")
             )
         row = tick - self.image.output_shift[came[:, 1]]
         inside = (row >= 0) & (row < len(outputs))
         outputs[row[inside], came[inside, 1]] = True
+
+    # Samples that are sent before the results of those before them have come -------------------------------------------------
+
+    def _run_ahead(
+        self, feeds: Iterable[Feed], total: int, entries: int, outputs: BoolArray | IntArray, progress: Progress | None
+    ) -> None:
+        """Run samples whose outputs the output memory holds, ``entries`` of them at most."""
+        samples = len(outputs)
+        source = iter(feeds)
+        # Samples under way, in case they must be run again.
+        kept: dict[int, Feed] = {}
+
+        def accesses(first: int, end: int) -> Iterator[Access]:
+            for number in range(first, end):
+                if number not in kept:
+                    kept[number] = next(source)
+                yield from self._sample_accesses(kept[number], total, entries)
+
+        done, end = 0, samples
+        while done < samples:
+            read: list[WordsArray] = []
+            try:
+                for words in self.bus.transact(accesses(done, end)):
+                    if len(words):
+                        read.append(words)
+                    if len(read) == 2 + self._counter_reads:
+                        self._note_sample(read, total, outputs, done)
+                        read = []
+                        del kept[done]
+                        done += 1
+                        if progress is not None:
+                            progress(done, samples)
+                end = samples
+            except Interrupted:
+                # The first sample that is not complete runs by itself, so that nothing overwrites its results.
+                end = done + 1
+
+    def _sample_accesses(self, feed: Feed, total: int, entries: int) -> Iterator[Access]:
+        """Everything that a sample needs: what it writes, then what :meth:`_note_sample` gets."""
+        yield Access(Address.CLEAR, np.ones(1, np.uint32), overwrites=True)
+        for first in range(0, total, self.bus.ticks_at_once):
+            count = min(self.bus.ticks_at_once, total - first)
+            yield from feed.accesses(first, count)
+            events = feed.events(first, count)
+            if len(events):
+                yield Access(Address.EVENT, events, same=True)
+            yield Access(Address.RUN, np.array([count], np.uint32))
+        yield Access(Address.SETTLED, count=1)
+        yield outputs_access(0, entries)
+        yield from self._counter_accesses()
+
+    def _note_sample(self, read: list[WordsArray], total: int, outputs: BoolArray | IntArray, number: int) -> None:
+        places, words, *counters = read
+        if outputs.ndim == 2:
+            outputs[number] = self._counts(words)
+        else:
+            came, _ = decode_entries(entries_of(words, 0, int(places[0]) & 0xFFFF), 0)
+            self._note(came, 0, total, outputs[number])
+        self._note_counters(counters)
+
+    # Recordings ----------------------------------------------------------------------------------------------------------------
+
+    def _run_recording(
+        self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None
+    ) -> tuple[BoolArray, dict[str, Recording]]:
+        """Run samples tick by tick, and read potentials after each."""
+        samples, ticks, _ = spikes.shape
+        outputs = np.zeros((samples, ticks, self.image.output_size), np.bool_)
+        potentials = {name: np.zeros((samples, ticks, self.image.population_size(name)), np.int64) for name in record}
+        self._set_readout(counting=False)
+        self._counters, self._others, self._state = [], [], {}
+        last_level = max(self.image.pieces(name)[0].level for name in record)
+        total = ticks + self.image.drain
+        for number in range(samples):
+            self.clear()
+            drain = max(self.image.drain, last_level)
+            feed = SpikeFeed(self.image, spikes[number], drain)
+            for tick in range(ticks + drain):
+                if tick == total:
+                    # Ticks from here on only complete recordings; outputs, state and counters are those of before.
+                    self._finish()
+                    self._state = self.state()
+                self._run_ticks(tick, 1, feed, outputs[number])
+                self._record(tick, ticks, {name: array[number] for name, array in potentials.items()})
+            if not self._state:
+                self._finish()
+            if progress is not None:
+                progress(number + 1, samples)
+        return outputs, {name: Recording(potentials[name], None) for name in record}
 
     def _record(self, tick: int, ticks: int, potentials: dict[str, IntArray]) -> None:
         """Keep the potentials after a tick."""
@@ -179,10 +362,81 @@ class BusChip(Chip):
                 values = membranes[piece.core][piece.first : piece.first + piece.size]
                 array[row, piece.offset : piece.offset + piece.size] = values
 
+    # Streams -------------------------------------------------------------------------------------------------------------------
+
+    def _advance(self, feeds: Iterable[tuple[int, list[Events]]]) -> Iterator[tuple[int, IntArray]]:
+        """See :meth:`Chip._advance`."""
+        self._set_readout(counting=False)
+        self._counters, self._others = [], []
+        self.clear()
+        ends: list[int] = []
+        for first, ticks in feeds:
+            words = [event_words(*pair, delay) for delay, pair in enumerate(ticks, start=1)]
+            events, count = np.concatenate(words), len(ticks)
+            if not self.bus.pipelined or count * (self.image.output_size + 1) >= OUTPUT_ENTRIES:
+                # The queue might fill up before the batch ends.
+                if ends:
+                    yield ends.pop(), self._taken(first)
+                yield first + count, self._stamped(self.bus.tick(events, count), first)
+                continue
+            # The chip takes these in as soon as the batch before has ended; then its outputs are there.
+            accesses = [Access(Address.EVENT, events, same=True)] if count and len(events) else []
+            for _ in self.bus.transact([*accesses, Access(Address.RUN, np.array([count], np.uint32))]):
+                pass
+            if ends:
+                yield ends.pop(), self._taken(first)
+            ends.append(first + count)
+        if ends:
+            self._wait_idle()
+            yield ends[0], self._taken(ends[0])
+        self._finish()
+
+    def _taken(self, now: int) -> IntArray:
+        return self._stamped(self.bus.take_outputs(), now)
+
+    def _stamped(self, came: IntArray, now: int) -> IntArray:
+        """Outputs with the whole number of their tick, which is near the tick ``now``."""
+        check_outputs(self.image, came[:, 1], LinkError)
+        half = 1 << (OUTPUT_TICK_BITS - 1)
+        ticks = now - half + (came[:, 0] - (now - half)) % (2 * half)
+        return np.stack([ticks, came[:, 1]], axis=1)
+
+    # Counters ------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def _counts_work(self) -> bool:
+        return all(core.counters for core in self.image.config.cores)
+
+    @property
+    def _counter_reads(self) -> int:
+        return (len(self.image.config.cores) if self._counts_work else 0) + 1 + self._paced
+
+    def _counter_accesses(self) -> Iterator[Access]:
+        """What :meth:`_note_counters` gets."""
+        if self._counts_work:
+            for core, table in enumerate(self._regions):
+                yield Access(table["counters"].address(core=core), count=len(COUNTER_NAMES))
+        yield Access(Address.MISROUTED, count=1)
+        if self._paced:
+            yield Access(Address.OVERRUNS, count=1)
+
+    def _note_counters(self, read: list[WordsArray]) -> None:
+        """Counters of a sample."""
+        values = deque(read)
+        if self._counts_work:
+            self._counters.append(
+                [dict(zip(COUNTER_NAMES, values.popleft().tolist(), strict=True)) for _ in self.image.config.cores]
+            )
+        self._others.append(
+            {"misrouted": int(values.popleft()[0])} | ({"overruns": int(values.popleft()[0])} if self._paced else {})
+        )
+
     def _finish(self) -> None:
-        if all(core.counters for core in self.image.config.cores):
+        """Keep the counters of a sample that has ended."""
+        if self._counts_work:
             self._counters.append([self.read_counters(core) for core in range(len(self.image.config.cores))])
-            self._misrouted.append(self.misrouted)
+        overruns = {"overruns": self.bus.counter(Address.OVERRUNS)} if self._paced else {}
+        self._others.append({"misrouted": self.misrouted} | overruns)
 
     def read_counters(self, core: int = 0) -> dict[str, int]:
         """Counters of a core now, since the last :meth:`clear`."""
@@ -234,8 +488,9 @@ class BusChip(Chip):
         table = {name: np.array([[core[name] for core in sample] for sample in self._counters]) for name in COUNTER_NAMES}
         operations = table["row_words"] @ np.array([core.lanes for core in self.image.config.cores])
         once = ("ticks", "cycles")
+        others = {name: np.array([sample[name] for sample in self._others]) for name in self._others[0]}
         return {name: values.max(axis=1) if name in once else values.sum(axis=1) for name, values in table.items()} | {
-            "misrouted": np.array(self._misrouted),
+            **others,
             "synaptic_operations": operations,
         }
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from spikeloom.arch.errors import ImageError, LinkError
+from spikeloom.arch.config import MAX_DELAY
+from spikeloom.arch.errors import ConfigError, ImageError, InputError, LinkError
 from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.layout import IntArray
-from spikeloom.host.spikes import BoolArray, check_spikes
+from spikeloom.arch.random import sample_seeds
+from spikeloom.golden.encoder import encode
+from spikeloom.host.spikes import BoolArray, check_intensities, check_spikes
+from spikeloom.host.streaming import Events, StreamRows
 
 #: Called with the number of samples done and their total.
 Progress = Callable[[int, int], None]
@@ -52,7 +56,37 @@ class Chip(ABC):
         self.image = image
         self.recorded: dict[str, Recording] = {}
 
-    def run(self, spikes: npt.ArrayLike, *, record: Sequence[str] = (), progress: Progress | None = None) -> BoolArray:
+    @overload
+    def run(
+        self,
+        spikes: npt.ArrayLike,
+        *,
+        record: Sequence[str] = ...,
+        counts: Literal[False] = ...,
+        tick_seconds: float | None = ...,
+        progress: Progress | None = ...,
+    ) -> BoolArray: ...
+
+    @overload
+    def run(
+        self,
+        spikes: npt.ArrayLike,
+        *,
+        record: Sequence[str] = ...,
+        counts: Literal[True],
+        tick_seconds: float | None = ...,
+        progress: Progress | None = ...,
+    ) -> IntArray: ...
+
+    def run(
+        self,
+        spikes: npt.ArrayLike,
+        *,
+        record: Sequence[str] = (),
+        counts: bool = False,
+        tick_seconds: float | None = None,
+        progress: Progress | None = None,
+    ) -> BoolArray | IntArray:
         """Run samples, each from the initial state, and return the outputs.
 
         Parameters
@@ -61,13 +95,19 @@ class Chip(ABC):
             bool, or 0 and 1.
         record : names of populations
             Their potentials go to :attr:`recorded`.
+        counts : bool
+            Return how often each output fired instead of when. A chip then counts by itself, if it can.
+        tick_seconds : float
+            Least time from one tick to the next; without it, ticks follow each other as fast as the work allows. Ticks that take longer are
+            counted as ``overruns``. The golden model has no time and does not wait.
         progress : callable
             Called after each sample or block of samples.
 
         Returns
         -------
         bool array ``[ticks, outputs]`` or ``[samples, ticks, outputs]``
-            ``out[t]`` answers ``in[t]``: the delay of the layers is taken out.
+            ``out[t]`` answers ``in[t]``: the delay of the layers is taken out. With ``counts`` an int64 array ``[outputs]`` or
+            ``[samples, outputs]``.
 
         Raises
         ------
@@ -76,19 +116,147 @@ class Chip(ABC):
         ImageError
             If ``record`` names a population that does not exist.
         ConfigError
-            If ``record`` is given, but the chip's memories cannot be read (``readback=False``).
+            If ``record`` is given, but the chip's memories cannot be read (``readback=False``); or if the time of a tick is out of range, or
+            the chip does not know its clock.
         ImageError, LinkError
             If an output comes that the image does not have; see :func:`check_outputs`.
         """
         for name in record:
             self.image.pieces(name)
         samples = check_spikes(spikes, self.image.input_size)
-        outputs, self.recorded = self._run(samples, tuple(record), progress)
+        self._pace(tick_seconds)
+        outputs, self.recorded = self._run(samples, tuple(record), progress, counts=counts)
         return outputs[0] if np.ndim(spikes) == 2 else outputs
 
+    @overload
+    def run_intensities(
+        self,
+        values: npt.ArrayLike,
+        ticks: int,
+        *,
+        code: str = ...,
+        seed: int = ...,
+        counts: Literal[False] = ...,
+        tick_seconds: float | None = ...,
+        progress: Progress | None = ...,
+    ) -> BoolArray: ...
+
+    @overload
+    def run_intensities(
+        self,
+        values: npt.ArrayLike,
+        ticks: int,
+        *,
+        code: str = ...,
+        seed: int = ...,
+        counts: Literal[True],
+        tick_seconds: float | None = ...,
+        progress: Progress | None = ...,
+    ) -> IntArray: ...
+
+    def run_intensities(
+        self,
+        values: npt.ArrayLike,
+        ticks: int,
+        *,
+        code: str = "phase",
+        seed: int = 0,
+        counts: bool = False,
+        tick_seconds: float | None = None,
+        progress: Progress | None = None,
+    ) -> BoolArray | IntArray:
+        """Run samples of intensities, such as the pixels of images. A chip with an encoder makes the spikes itself.
+
+        Parameters
+        ----------
+        values : array ``[inputs]`` or ``[samples, inputs]``
+            Integers, 0 to 255.
+        ticks : int
+            Ticks of each sample, 1 to 65535.
+        code : str
+            ``"phase"`` or ``"rate"``: the spikes are those of ``spikeloom.encode.phase(values, ticks, 255)`` and
+            ``spikeloom.encode.rate(values, ticks, seed, 255)``.
+        seed : int
+            Of the random spikes, 0 to 2**32 - 1.
+        counts, tick_seconds, progress
+            As for :meth:`run`, and so are the results.
+
+        Raises
+        ------
+        InputError
+            If values, ticks, code or seed are wrong.
+        ConfigError, ImageError, LinkError
+            As for :meth:`run`.
+        """
+        samples = check_intensities(values, self.image.input_size, ticks, code, seed)
+        self._pace(tick_seconds)
+        self.recorded = {}
+        outputs = self._run_intensities(samples, ticks, code, sample_seeds(seed, len(samples)), progress, counts=counts)
+        return outputs[0] if np.ndim(values) == 1 else outputs
+
+    def stream(self, rows: Iterable[npt.ArrayLike], *, batch: int = 1, tick_seconds: float | None = None) -> Iterator[BoolArray]:
+        """Run one long sample whose input comes bit by bit, from the initial state.
+
+        Parameters
+        ----------
+        rows : iterable of arrays ``[inputs]``
+            Input of one tick after the other; bool, or 0 and 1.
+        batch : int
+            Ticks that are gathered and run together, 1 to 15: more of them need fewer requests, and answer later.
+        tick_seconds : float
+            As for :meth:`run`.
+
+        Yields
+        ------
+        bool array ``[outputs]``
+            Row t answers input t. It comes ``drain`` ticks and up to two batches later.
+
+        Raises
+        ------
+        InputError
+            If a row has a wrong shape or value.
+        ConfigError, ImageError, LinkError
+            As for :meth:`run`.
+        """
+        if not 1 <= batch <= MAX_DELAY:
+            raise InputError(f"batch is {batch}; it must be 1 to {MAX_DELAY}")
+        self._pace(tick_seconds)
+        self.recorded = {}
+        stream = StreamRows(self.image)
+        for ticks, came in self._advance(stream.feeds(rows, batch)):
+            yield from stream.complete(ticks, came)
+
     @abstractmethod
-    def _run(self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None) -> tuple[BoolArray, dict[str, Recording]]:
+    def _run(
+        self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None, *, counts: bool
+    ) -> tuple[BoolArray | IntArray, dict[str, Recording]]:
         """Run checked samples ``[samples, ticks, inputs]``."""
+
+    def _run_intensities(
+        self, values: IntArray, ticks: int, code: str, seeds: IntArray, progress: Progress | None, *, counts: bool
+    ) -> BoolArray | IntArray:
+        """Run checked samples ``[samples, inputs]``."""
+        return self._run(encode(values, ticks, code, seeds), (), progress, counts=counts)[0]
+
+    @abstractmethod
+    def _advance(self, feeds: Iterable[tuple[int, list[Events]]]) -> Iterator[tuple[int, IntArray]]:
+        """Run batches of ticks from the initial state.
+
+        Parameters
+        ----------
+        feeds : iterable
+            Of each batch its first tick, and cores and axons of the events due in each of its ticks.
+
+        Yields
+        ------
+        int, int64 array ``[K, 2]``
+            Ticks that are over, and tick and number of outputs that came meanwhile.
+        """
+
+    def _pace(self, tick_seconds: float | None) -> None:
+        """Make ticks as long as asked for, or as short as the work allows."""
+        if tick_seconds is not None and not 0 < tick_seconds < np.inf:
+            raise ConfigError(f"tick_seconds is {tick_seconds}; it must be above 0 and finite")
 
     @abstractmethod
     def state(self) -> dict[str, IntArray]:
@@ -104,6 +272,10 @@ class Chip(ABC):
         ``ticks`` counts once, and ``cycles``, which is there only where there is a clock, is that of the busiest core. ``misrouted``
         counts packets that left the mesh, or were for a host where there is none; it is 0 unless a routing memory is damaged.
         """
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Give up whatever runs, and return to the initial state. What is loaded stays loaded."""
 
     def output(self, out: BoolArray, name: str) -> BoolArray:
         """Columns of the named output: ``out[..., first : first + size]``.

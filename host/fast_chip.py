@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
 from spikeloom.arch.errors import ImageError
@@ -10,6 +12,7 @@ from spikeloom.arch.layout import IntArray
 from spikeloom.golden.fast import COUNTERS, FastChip
 from spikeloom.host.chip import Chip, Progress, Recording, check_outputs
 from spikeloom.host.spikes import BoolArray
+from spikeloom.host.streaming import Events
 
 
 class FastGoldenChip(Chip):
@@ -34,7 +37,9 @@ class FastGoldenChip(Chip):
         # State of the last sample, where the model has gone on since.
         self._kept: dict[str, IntArray] | None = None
 
-    def _run(self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None) -> tuple[BoolArray, dict[str, Recording]]:
+    def _run(
+        self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None, *, counts: bool
+    ) -> tuple[BoolArray | IntArray, dict[str, Recording]]:
         samples, ticks, _ = spikes.shape
         outputs = np.zeros((samples, ticks, self.image.output_size), np.bool_)
         sizes = {name: self.image.population_size(name) for name in record}
@@ -50,7 +55,23 @@ class FastGoldenChip(Chip):
             )
             if progress is not None:
                 progress(sample + 1, samples)
-        return outputs, {name: Recording(potentials[name], trains[name]) for name in record}
+        recorded = {name: Recording(potentials[name], trains[name]) for name in record}
+        return outputs.sum(axis=1) if counts else outputs, recorded
+
+    def _advance(self, feeds: Iterable[tuple[int, list[Events]]]) -> Iterator[tuple[int, IntArray]]:
+        """See :meth:`Chip._advance`."""
+        image, model = self.image, self.model
+        self._counters = []
+        model.clear()
+        self._kept = None
+        for first, ticks in feeds:
+            for tick, (cores, axons) in enumerate(ticks, start=first):
+                for core in np.unique(cores).tolist():
+                    model.inject(core, axons[cores == core])
+                numbers = model.tick().outputs
+                check_outputs(image, numbers, ImageError)
+                yield tick + 1, np.stack([np.full(len(numbers), tick), numbers], axis=1)
+        self._counters.append(self._totals())
 
     def _run_sample(
         self, spikes: BoolArray, outputs: BoolArray, potentials: dict[str, IntArray], trains: dict[str, BoolArray]
@@ -121,6 +142,12 @@ class FastGoldenChip(Chip):
             result |= {f"core{number}.{name}": values for name, values in self.model.state(number).items()}
             result[f"core{number}.delays"] = self.model.pending(number).astype(np.int64)
         return result
+
+    def reset(self) -> None:
+        """See :meth:`Chip.reset`."""
+        self.model.clear()
+        self._kept = None
+        self._counters = []
 
     def state(self) -> dict[str, IntArray]:
         """See :meth:`Chip.state`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
 from spikeloom.arch.errors import ImageError
@@ -10,6 +12,7 @@ from spikeloom.arch.layout import IntArray
 from spikeloom.golden.chip import Chip as GoldenModel
 from spikeloom.host.chip import Chip, Progress, Recording, check_outputs
 from spikeloom.host.spikes import BoolArray
+from spikeloom.host.streaming import Events
 
 #: Delay bits kept at once; bounds the samples that run side by side.
 BLOCK_BITS = 1 << 28
@@ -29,7 +32,9 @@ class GoldenChip(Chip):
         self.model = GoldenModel(image.config, image.memories, batch=1)
         self._counters: list[dict[str, IntArray]] = []
 
-    def _run(self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None) -> tuple[BoolArray, dict[str, Recording]]:
+    def _run(
+        self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None, *, counts: bool
+    ) -> tuple[BoolArray | IntArray, dict[str, Recording]]:
         samples, ticks, _ = spikes.shape
         block = max(1, BLOCK_BITS // (16 * sum(core.axons for core in self.image.config.cores)))
         outputs = np.zeros((samples, ticks, self.image.output_size), np.bool_)
@@ -47,7 +52,24 @@ class GoldenChip(Chip):
             )
             if progress is not None:
                 progress(part.stop, samples)
-        return outputs, {name: Recording(potentials[name], trains[name]) for name in record}
+        recorded = {name: Recording(potentials[name], trains[name]) for name in record}
+        return outputs.sum(axis=1) if counts else outputs, recorded
+
+    def _advance(self, feeds: Iterable[tuple[int, list[Events]]]) -> Iterator[tuple[int, IntArray]]:
+        """See :meth:`Chip._advance`."""
+        image, model = self.image, self.model
+        self._counters = []
+        model.clear(1)
+        for first, ticks in feeds:
+            for tick, (cores, axons) in enumerate(ticks, start=first):
+                for core in np.unique(cores).tolist():
+                    chosen = axons[cores == core]
+                    model.inject(core, chosen, np.ones((1, len(chosen)), np.bool_))
+                result = model.tick()
+                numbers = result.numbers[np.flatnonzero(result.outputs[0])]
+                check_outputs(image, numbers, ImageError)
+                yield tick + 1, np.stack([np.full(len(numbers), tick), numbers], axis=1)
+        self._finish()
 
     def _run_block(
         self,
@@ -104,6 +126,11 @@ class GoldenChip(Chip):
                 ),
             }
         )
+
+    def reset(self) -> None:
+        """See :meth:`Chip.reset`."""
+        self.model.clear(1)
+        self._counters = []
 
     def state(self) -> dict[str, IntArray]:
         """See :meth:`Chip.state`."""

@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
-from spikeloom.arch.boards import BOARDS
+from spikeloom.arch.boards import board_geometry
 from spikeloom.arch.image import LoadableImage
 from spikeloom.host.bus_chip import BusChip
+from spikeloom.host.chip import Progress
 from spikeloom.host.framed_bus import FramedBus
+from spikeloom.host.ports import find_port
 from spikeloom.host.stream import open_port
 
-#: Bits per second where nothing else is said: that of all boards so far.
+#: Bits per second where nothing else is said.
 BAUD = 3_000_000
 
 
-def open_serial(port: str, image: LoadableImage, baud: int | None = None) -> BusChip:
+def open_serial(port: str, image: LoadableImage, baud: int | None = None, progress: Progress | None = None) -> BusChip:
     """The board behind a port, loaded with an image.
 
     Parameters
     ----------
     port : str
-        Name of the port, or a URL that pyserial knows.
+        Name of the port, a URL that pyserial knows, or "auto": the only port behind which such a chip answers.
     image : LoadableImage
         What to load.
     baud : int
         Bits per second; by default those of the image's board.
+    progress : callable
+        Called while it is loaded, with words done and their total.
 
     Raises
     ------
     ConfigError
-        If there is no such port.
+        If there is no such port, or "auto" finds none or several.
     LinkError
         If nothing answers there, or something else than a spikeloom chip.
     ImageError
         If the chip has another geometry, or speaks another protocol. Nothing was changed on it.
     """
-    board = BOARDS.get(image.board)
-    bus = FramedBus(open_port(port, baud or (board.baud if board else BAUD)))
+    rate = baud or (board_geometry(image.board).baud if image.board else BAUD)
+    if port == "auto":
+        port, rate = find_port([rate], image.config.geometry_id)
+    bus = FramedBus(open_port(port, rate))
     try:
-        return BusChip(bus, image)
+        return BusChip(bus, image, progress=progress)
     except BaseException:
         bus.close()
         raise

@@ -11,7 +11,7 @@ from spikeloom.arch.errors import LinkError
 from spikeloom.arch.layout import IntArray
 from spikeloom.arch.memory_map import SPACE_SHIFT
 from spikeloom.arch.registers import EVENT_AXON_BITS, Address
-from spikeloom.host.bus import POLL_LIMIT, Bus, WordsArray, decode_outputs
+from spikeloom.host.bus import POLL_LIMIT, Bus, WordsArray
 
 _CORE_SHIFT = EVENT_AXON_BITS + DELAY_BITS
 
@@ -19,7 +19,7 @@ _CORE_SHIFT = EVENT_AXON_BITS + DELAY_BITS
 class TiledBus(Bus):
     """Cores have the numbers that they have in the whole mesh; a register belongs to all chips.
 
-    Reading a register gives the OR over the chips, which suits ``STATUS`` and whatever is equal in all. Reading ``OUTPUT`` this way would
+    Reading a register gives the OR over the chips, which suits ``STATUS`` and whatever is equal in all. Reading outputs this way would
     mix them, so :meth:`tick` asks each chip.
 
     Parameters
@@ -83,14 +83,14 @@ class TiledBus(Bus):
         """See :meth:`Bus.tick`. The chips wait for each other, so all must be told to run before any is asked for its outputs."""
         self.write_events(events)
         self.write(Address.RUN, np.array([count], np.uint32))
-        words: list[WordsArray] = [np.zeros(0, np.uint32)]
+        came: list[IntArray] = []
         for _ in range(POLL_LIMIT):
             # An output may go to any chip, until the last one has ended the tick.
             finished = not any(int(bus.read(Address.STATUS, 1)[0]) & 1 for bus in self._tiles)
             for bus in self._tiles:
-                words.append(bus.take_outputs())
+                came.append(bus.take_outputs())
             if finished:
-                return decode_outputs(np.concatenate(words))
+                return np.concatenate(came)
         raise LinkError(f"the chips were still busy after {POLL_LIMIT} polls")
 
     def close(self) -> None:

@@ -109,7 +109,7 @@ def compile_network(
     return Image(
         config=chip,
         memories=fill(network, chip, at),
-        board=board or "",
+        board=board_geometry(board).name if board else "",
         inputs=_ports(network.inputs),
         outputs=_ports(network.outputs),
         **input_map(network, at),

@@ -5,10 +5,13 @@ Values are arrays ``[..., n]``; spikes are bool arrays ``[..., ticks, n]``.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
 from spikeloom.arch.errors import InputError
+from spikeloom.arch.random import INTENSITY_RANDOM_BITS, input_index, key_of_tick, random_numbers, sample_seeds
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -54,11 +57,32 @@ def regular(values: npt.ArrayLike, ticks: int, full_scale: float = 1.0) -> BoolA
 
 
 def rate(values: npt.ArrayLike, ticks: int, seed: int, full_scale: float = 1.0) -> BoolArray:
-    """Bernoulli spikes: at each tick with probability ``value / full_scale``, independently."""
+    """Bernoulli spikes: at each tick with probability ``value / full_scale`` (in steps of 2**-16), independently.
+
+    The random numbers are those of ``docs/random.md``, so that an encoder on the chip makes the same spikes of intensities of 8 bits with
+    ``full_scale`` 255.
+
+    Parameters
+    ----------
+    values : array ``[..., n]``
+    ticks : int
+    seed : int
+        0 to 2**32 - 1.
+    full_scale : float
+        Value that fires at each tick.
+    """
     array = _checked(values, ticks, full_scale)
-    rng = np.random.default_rng(seed)
-    shape = (*array.shape[:-1], ticks, array.shape[-1])
-    return rng.random(shape) * full_scale < array[..., np.newaxis, :]
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 1 << 32:
+        raise InputError(f"seed is {seed!r}; it must be an integer from 0 to {(1 << 32) - 1}")
+    samples = array.reshape(math.prod(array.shape[:-1]), array.shape[-1])
+    scale = int(full_scale) if array.dtype == np.int64 else full_scale
+    spikes = np.zeros((len(samples), ticks, array.shape[-1]), np.bool_)
+    index = input_index(np.arange(array.shape[-1]))
+    for number, sample_seed in enumerate(sample_seeds(int(seed), len(samples)).tolist()):
+        for tick in range(ticks):
+            u = random_numbers(key_of_tick(sample_seed, tick), index) >> (32 - INTENSITY_RANDOM_BITS)
+            spikes[number, tick] = u * scale < samples[number] * (1 << INTENSITY_RANDOM_BITS)
+    return spikes.reshape(*array.shape[:-1], ticks, array.shape[-1])
 
 
 def latency(values: npt.ArrayLike, ticks: int, full_scale: float = 1.0) -> BoolArray:

@@ -1,4 +1,4 @@
-"""Spike files: ``.npz`` with ``spikes``, or NIR data files. Described in ``docs/spike_file.md``."""
+"""Spike files: ``.npz`` with ``spikes`` or ``intensities``, or NIR data files. Described in ``docs/spike_file.md``."""
 
 from __future__ import annotations
 
@@ -39,13 +39,32 @@ def read_spikes(path: str | Path, dt_ms: float | None = None) -> npt.NDArray[Any
     InputError
         If the file cannot be read or holds no spikes.
     """
+    name, array = read_input(path, dt_ms)
+    if name != "spikes":
+        raise InputError(f"{path} has no array 'spikes', but {name!r}")
+    return array
+
+
+def read_input(path: str | Path, dt_ms: float | None = None) -> tuple[str, npt.NDArray[Any]]:
+    """What a file holds for a chip, as it stands there: ``"spikes"`` or ``"intensities"``, and the array.
+
+    Parameters
+    ----------
+    path, dt_ms
+        As for :func:`read_spikes`; or ``.npz`` with an array ``intensities`` of shape ``[n]`` or ``[samples, n]``.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or holds neither or both.
+    """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path} does not exist or is not a file")
     if path.stat().st_size > MAX_BYTES:
         raise InputError(f"{path} has {path.stat().st_size} bytes; a spike file has at most {MAX_BYTES}")
     if h5py.is_hdf5(path):
-        return _read_nir_data(path, dt_ms)
+        return "spikes", _read_nir_data(path, dt_ms)
     try:
         with path.open("rb") as file:
             if not file.read(_START_BYTES).startswith(_STARTS):
@@ -56,9 +75,12 @@ def read_spikes(path: str | Path, dt_ms: float | None = None) -> npt.NDArray[Any
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise InputError(f"{path} is a single array; save it with numpy.savez(path, spikes=array)")
-            if "spikes" not in archive.files:
+            found = [name for name in ("spikes", "intensities") if name in archive.files]
+            if not found:
                 raise InputError(f"{path} has no array 'spikes'; it holds {archive.files}")
-            return np.asarray(archive["spikes"])
+            if len(found) > 1:
+                raise InputError(f"{path} holds both 'spikes' and 'intensities'; keep one of them")
+            return found[0], np.asarray(archive[found[0]])
     except InputError:
         raise
     except Exception as error:  # zip files and arrays can be damaged in many ways, and each reader fails in its own
@@ -117,8 +139,8 @@ def _gridded(path: Path, name: str, events: nir.EventData, dt: float) -> npt.NDA
     return grid
 
 
-def write_spikes(path: str | Path, spikes: npt.NDArray[np.bool_]) -> None:
-    """Write an ``.npz`` file with the array ``spikes``; an existing file is replaced at once or not at all.
+def write_output(path: str | Path, **arrays: npt.NDArray[Any]) -> None:
+    """Write an ``.npz`` file with named arrays; an existing file is replaced at once or not at all.
 
     Raises
     ------
@@ -126,5 +148,5 @@ def write_spikes(path: str | Path, spikes: npt.NDArray[np.bool_]) -> None:
         If the file cannot be written.
     """
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, spikes=spikes)
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     write_whole(Path(path), buffer.getvalue())

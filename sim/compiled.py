@@ -17,9 +17,13 @@ from spikeloom.sim.toolchain import simulation_environment, verilator_root
 
 HARNESS = Path(__file__).parent / "harness.cpp"
 MODELS = Path(__file__).parent / "models"
+#: Behaviour of the one primitive that generated Verilog names.
+SPRAM = MODELS / "sb_spram256ka.v"
 
 
-def compile_model(verilog: str, top: str, *, is_top: bool, wires: int = 0, optimise: str = "-O2") -> Path:
+def compile_model(
+    verilog: str, top: str, *, is_top: bool, wires: int = 0, gates: bool = False, trace: bool = False, optimise: str = "-O2"
+) -> Path:
     """Compile a chip, several chips or a top level for the driver in ``harness.cpp``, or find it compiled.
 
     Parameters
@@ -32,6 +36,10 @@ def compile_model(verilog: str, top: str, *, is_top: bool, wires: int = 0, optim
         Whether the module is a top level with a serial port (else a chip).
     wires : int
         Wires between chips, if the module holds several.
+    gates : bool
+        The text is a netlist with models of its cells; whatever they leave undefined is random.
+    trace : bool
+        The model can write a waveform. It runs several times slower, even without.
     optimise : str
         Option of the C++ compiler. ``-O0`` compiles several times faster, and runs several times slower.
 
@@ -45,12 +53,26 @@ def compile_model(verilog: str, top: str, *, is_top: bool, wires: int = 0, optim
     ToolError
         If a tool is missing or fails.
     """
-    models = "".join(path.read_text() for path in sorted(MODELS.glob("*.v")))
     defines = ["-DDUT_TOP"] if is_top else [f"-DDUT_TILES={wires}"] if wires else []
-    return compile_library(verilog + models, top, HARNESS, defines=defines, optimise=optimise)
+    if gates:
+        # A model says with $error that it does not have what the netlist asks for.
+        options = ("--x-assign", "unique", "-Werror-USERERROR")
+        return compile_library(
+            verilog, top, HARNESS, defines=[*defines, "-DDUT_GATES"], options=options, trace=trace, optimise=optimise
+        )
+    return compile_library(verilog + SPRAM.read_text(), top, HARNESS, defines=defines, trace=trace, optimise=optimise)
 
 
-def compile_library(verilog: str, top: str, harness: Path, *, defines: Sequence[str] = (), optimise: str = "-O2") -> Path:
+def compile_library(
+    verilog: str,
+    top: str,
+    harness: Path,
+    *,
+    defines: Sequence[str] = (),
+    options: Sequence[str] = (),
+    trace: bool = False,
+    optimise: str = "-O2",
+) -> Path:
     """A design and its driver as a shared library, made or found in the cache.
 
     Verilator's own runtime is compiled only once: for most designs that takes longest.
@@ -65,6 +87,10 @@ def compile_library(verilog: str, top: str, harness: Path, *, defines: Sequence[
         C++ source of the driver, which includes ``Vdut.h``.
     defines : list of str
         Options for the driver's compilation.
+    options : list of str
+        Further options of Verilator.
+    trace : bool
+        With what writes waveforms (VCD).
     optimise : str
         Option for what runs each cycle.
 
@@ -74,10 +100,13 @@ def compile_library(verilog: str, top: str, harness: Path, *, defines: Sequence[
         If a tool is missing or fails.
     """
     include = verilator_root() / "include"
-    flags = ["-std=c++17", "-fPIC", "-DVM_TRACE=0", "-DVM_COVERAGE=0", f"-I{include}", f"-I{include}/vltstd"]
+    tracing = ["-DVM_TRACE=1", "-DVM_TRACE_VCD=1"] if trace else ["-DVM_TRACE=0"]
+    flags = ["-std=c++17", "-fPIC", *tracing, "-DVM_COVERAGE=0", f"-I{include}", f"-I{include}/vltstd"]
+    options = [*options, "--trace-vcd"] if trace else list(options)
+    parts = ["verilated", "verilated_threads", *(["verilated_vcd_c"] if trace else [])]
 
     def runtime(folder: Path) -> Path:
-        (folder / "runtime.cpp").write_text("".join(f'#include "{name}.cpp"\n' for name in ("verilated", "verilated_threads")))
+        (folder / "runtime.cpp").write_text("".join(f'#include "{name}.cpp"\n' for name in parts))
         _run(["g++", *flags, "-O2", "-c", "runtime.cpp", "-o", "runtime.o"], folder)
         return folder / "runtime.o"
 
@@ -85,7 +114,7 @@ def compile_library(verilog: str, top: str, harness: Path, *, defines: Sequence[
         (folder / "dut.v").write_text(verilog)
         _run(
             ["verilator", "--cc", "dut.v", "--top-module", top, "--prefix", "Vdut", "--Mdir", "obj", "-O3", "-Wno-fatal", "-Wno-lint",
-             "--x-initial", "unique"],
+             "--x-initial", "unique", *options],
             folder,
         )  # fmt: skip
         # What runs once need not be fast.
@@ -95,22 +124,23 @@ def compile_library(verilog: str, top: str, harness: Path, *, defines: Sequence[
             (folder / f"{name}.cpp").write_text("".join(f'#include "{path}"\n' for path in paths))
         _run(["g++", *flags, "-O0", "-Iobj", "-c", "slow.cpp", "-o", "slow.o"], folder)
         _run(
-            ["g++", *flags, optimise, *defines, "-Iobj", "-shared", "fast.cpp", "slow.o", str(_kept(f"runtime_{shared}.o", runtime)),
+            ["g++", *flags, optimise, *defines, "-Iobj", "-shared", "fast.cpp", "slow.o", str(kept(f"runtime_{shared}.o", runtime)),
              "-pthread", "-o", "model.so"],
             folder,
         )  # fmt: skip
         return folder / "model.so"
 
-    shared = _digest(str(verilator_root()), *flags)
-    key = _digest(verilog, harness.read_text(), top, optimise, *defines, shared)
-    return _kept(f"{key}.so", library)
+    shared = digest(str(verilator_root()), *flags)
+    key = digest(verilog, harness.read_text(), top, optimise, *defines, *options, shared)
+    return kept(f"{key}.so", library)
 
 
-def _digest(*parts: str) -> str:
+def digest(*parts: str) -> str:
+    """What names a file of the cache after all that went into it."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def _kept(name: str, make: Callable[[Path], Path]) -> Path:
+def kept(name: str, make: Callable[[Path], Path]) -> Path:
     """A file of the cache. If it is not there yet, ``make`` gets an empty folder and says which of its files it is."""
     target = cache_folder() / "models" / name
     if not target.exists():

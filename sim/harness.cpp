@@ -2,12 +2,16 @@
 //
 // Compiled together with the model that Verilator made (class Vdut). With DUT_TOP the model is a top level with a serial port, with
 // DUT_TILES (the number of wires between chips) several chips behind a switch, otherwise a chip with its request and response streams.
+// With DUT_GATES whatever hardware leaves undefined is random. With VM_TRACE a waveform can be written.
 
 #include <cstdint>
 #include <memory>
 
 #include "Vdut.h"
 #include "verilated.h"
+#if VM_TRACE
+#include "verilated_vcd_c.h"
+#endif
 
 // Verilator writes the double underscore between a stream and its member as ___05F.
 #define PORT(stream, member) stream##___05F##member
@@ -28,6 +32,8 @@ struct Simulation {
     std::unique_ptr<Vdut> dut;
     uint64_t cycles = 0;
     Serial serial;
+    // Tick of the outputs that come next from the queue.
+    uint32_t output_tick = 0;
     // Chance of a pause per cycle in percent, and the state of its random numbers (xorshift64, Marsaglia 2003).
     uint32_t stall_percent = 0;
     uint64_t random = 1;
@@ -41,7 +47,15 @@ struct Simulation {
 
     bool stalls() { return stall_percent != 0 && draw() % 100 < stall_percent; }
 
-    Simulation() : dut(std::make_unique<Vdut>(context.get())) {
+    Simulation() {
+#ifdef DUT_GATES
+        context->randReset(2);
+        context->randSeed(1);
+#endif
+#if VM_TRACE
+        context->traceEverOn(true);
+#endif
+        dut = std::make_unique<Vdut>(context.get());
         dut->clk = 0;
         dut->rst = 1;
         idle_inputs();
@@ -83,10 +97,37 @@ struct Simulation {
     void disturb() {}
 #endif
 
+#if VM_TRACE
+    std::unique_ptr<VerilatedVcdC> wave;
+    uint64_t wave_end = 0;
+
+    // A clock cycle is shown as 10 ns: inputs change with the falling edge, registers half a cycle later.
+    void show(uint64_t half) {
+        if (wave == nullptr) return;
+        if (half == 0) {
+            if (cycles >= wave_end) {
+                wave->close();
+                wave = nullptr;
+                return;
+            }
+            dut->eval();
+        }
+        wave->dump(10 * cycles + 5 * half);
+    }
+
+    ~Simulation() {
+        if (wave != nullptr) wave->close();
+    }
+#else
+    void show(uint64_t) {}
+#endif
+
     void cycle() {
         disturb();
+        show(0);
         dut->clk = 1;
         dut->eval();
+        show(1);
         dut->clk = 0;
         dut->eval();
         ++cycles;
@@ -96,7 +137,7 @@ struct Simulation {
 #ifdef DUT_TOP
 void Simulation::idle_inputs() { dut->rx = 1; }
 #else
-constexpr uint32_t kStatus = 0x03, kRun = 0x05, kEvent = 0x06, kOutput = 0x07;
+constexpr uint32_t kStatus = 0x03, kRun = 0x05, kEvent = 0x06, kOutputs = 0x07, kWindow = 0x100, kWindowWords = 128;
 
 void Simulation::idle_inputs() {
     dut->PORT(request, valid) = 0;
@@ -139,6 +180,26 @@ int access(Simulation& sim, uint32_t address, bool write, uint32_t data, uint32_
     if (value != nullptr) *value = static_cast<uint32_t>(payload >> 2);
     return static_cast<int>(payload & 3);
 }
+
+// Take what the output queue holds: tick in the upper half, output number in the lower. Returns 0, or an error of sim_tick.
+int take_outputs(Simulation& sim, uint32_t* outputs, int64_t max_outputs, int64_t* n_outputs) {
+    uint32_t places = 0, word = 0;
+    if (access(sim, kOutputs, false, 0, &places) != 0) return -1;
+    const uint32_t written = places & 0xFFFF;
+    uint32_t taken = places >> 16;
+    if (written == taken) return 0;
+    for (bool fresh = true; taken != written; taken = (taken + 1) & 0xFFFF, fresh = (taken & 1) == 0) {
+        if (fresh && access(sim, kWindow + taken / 2 % kWindowWords, false, 0, &word) != 0) return -1;
+        const uint32_t entry = (taken & 1) != 0 ? word >> 16 : word & 0xFFFF;
+        if ((entry & 0x8000) != 0) {
+            sim.output_tick = entry & 0x7FFF;
+            continue;
+        }
+        if (*n_outputs == max_outputs) return -2;
+        outputs[(*n_outputs)++] = sim.output_tick << 16 | entry;
+    }
+    return access(sim, kOutputs, true, written, nullptr) != 0 ? -1 : 0;
+}
 #endif
 
 }  // namespace
@@ -155,6 +216,25 @@ void sim_stall(void* handle, uint64_t seed, uint32_t percent) {
     sim.random = seed * 2 + 1;
     sim.stall_percent = percent;
 }
+
+#if VM_TRACE
+// Write a waveform of the next cycles. Returns 0 if the file cannot be written.
+int sim_wave(void* handle, const char* path, uint64_t cycles) {
+    Simulation& sim = *static_cast<Simulation*>(handle);
+    auto wave = std::make_unique<VerilatedVcdC>();
+    wave->set_time_unit("1ns");
+    wave->set_time_resolution("1ns");
+    sim.dut->trace(wave.get(), 99);
+    wave->open(path);
+    if (!wave->isOpen()) return 0;
+    sim.wave = std::move(wave);
+    sim.wave_end = sim.cycles + cycles;
+    return 1;
+}
+
+// Whether the waveform is still being written.
+int sim_waving(void* handle) { return static_cast<Simulation*>(handle)->wave != nullptr; }
+#endif
 
 #ifdef DUT_TOP
 
@@ -254,25 +334,15 @@ int sim_tick(void* handle, const uint32_t* events, int64_t n_events, uint32_t* o
     if (access(sim, kRun, true, 1, nullptr) != 0) return -3;
     const uint64_t start = sim.cycles, limit = sim.cycles + kCycleLimit;
     while (true) {
-        uint32_t status = 0, word = 0;
+        uint32_t status = 0;
         while (sim.dut->busy && sim.cycles < limit) {
-            // Ask now and then, so that a full queue does not stop the tick; mostly just let it run.
+            // Look now and then, so that a full queue does not stop the tick; mostly just let it run.
             for (int i = 0; i < 64 && sim.dut->busy; ++i) sim.cycle();
-            if (access(sim, kOutput, false, 0, &word) != 0) return -1;
-            if (word != 0) {
-                if (*n_outputs == max_outputs) return -2;
-                outputs[(*n_outputs)++] = word;
-            }
+            if (const int error = take_outputs(sim, outputs, max_outputs, n_outputs)) return error;
         }
         if (sim.cycles >= limit) return -1;
         *cycles = sim.cycles - start;
-        do {
-            if (access(sim, kOutput, false, 0, &word) != 0) return -1;
-            if (word != 0) {
-                if (*n_outputs == max_outputs) return -2;
-                outputs[(*n_outputs)++] = word;
-            }
-        } while (word != 0);
+        if (const int error = take_outputs(sim, outputs, max_outputs, n_outputs)) return error;
         if (access(sim, kStatus, false, 0, &status) != 0) return -1;
         if ((status & 3) == 0) return 0;
     }

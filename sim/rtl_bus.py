@@ -15,7 +15,7 @@ from spikeloom.arch.registers import Status
 from spikeloom.hdl.chip import Chip
 from spikeloom.hdl.fabric import FABRICS, GENERIC, Fabric
 from spikeloom.hdl.verilog import to_verilog
-from spikeloom.host.bus import Bus, WordsArray, decode_outputs
+from spikeloom.host.bus import Bus, WordsArray
 from spikeloom.host.bus_chip import BusChip
 from spikeloom.host.tiled_bus import TiledBus
 from spikeloom.sim.compiled import compile_model, load_library
@@ -86,7 +86,8 @@ class RtlBus(Bus):
         if error:
             raise LinkError(_TICK_ERRORS[error])
         self.tick_cycles.append(cycles.value)
-        return decode_outputs(self._outputs[: came.value].copy())
+        words = self._outputs[: came.value].astype(np.int64)
+        return np.stack([words >> 16, words & 0xFFFF], axis=1)
 
     def close(self) -> None:
         """Free the simulator."""

@@ -9,14 +9,15 @@ import tty
 from types import TracebackType
 from typing import Self
 
-from spikeloom.arch.boards import BOARDS
+from spikeloom.arch.boards import board_geometry
 from spikeloom.arch.config import ChipConfig
 from spikeloom.arch.image import LoadableImage
 from spikeloom.hdl.fabric import FABRICS, GENERIC, Fabric
 from spikeloom.hdl.uart import divisor_for
 from spikeloom.host.bus_chip import BusChip
+from spikeloom.host.chip import Progress
 from spikeloom.host.serial_chip import open_serial
-from spikeloom.sim.compiled_top import CompiledTop
+from spikeloom.sim.compiled_top import CompiledTop, Wave
 
 #: Clock cycles between two looks at the terminal while the chip is busy.
 SLICE_CYCLES = 20_000
@@ -35,6 +36,8 @@ class VirtualBoard:
         Clock cycles per bit of the serial line.
     fabric : Fabric
         Target whose memories are built in.
+    wave : Wave or None
+        Waveform to write from the start until the board is switched off, or has run for the waveform's number of cycles.
 
     Attributes
     ----------
@@ -44,17 +47,25 @@ class VirtualBoard:
         The hardware. Not to be used while the board runs.
     """
 
-    def __init__(self, config: ChipConfig, divisor: int = 8, fabric: Fabric = GENERIC) -> None:
-        self.top = CompiledTop(config, divisor, fabric)
+    def __init__(self, config: ChipConfig, divisor: int = 8, fabric: Fabric = GENERIC, wave: Wave | None = None) -> None:
+        self.top = CompiledTop(config, divisor, fabric, wave)
         self._board, self._terminal = os.openpty()
         # As long as this end is open, the port outlives programs that use it.
         tty.setraw(self._terminal)
         self.port = os.ttyname(self._terminal)
         self._stopped, self._wake = os.pipe()
+        # Not the thread's own state: a join that a signal interrupts leaves it wrong.
+        self._ended, self._closed = threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="spikeloom virtual board", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        finally:
+            self._ended.set()
+
+    def _serve(self) -> None:
         idle = True
         while True:
             ready, _, _ = select.select([self._board, self._stopped], [], [], None if idle else 0)
@@ -70,14 +81,15 @@ class VirtualBoard:
 
     def wait(self) -> None:
         """Let it run until it is closed, or a signal interrupts."""
-        while self._thread.is_alive():
-            self._thread.join(1)
+        while not self._ended.wait(1):
+            pass
 
     def close(self) -> None:
         """Switch it off."""
-        if self._thread.is_alive():
+        if not self._closed:
+            self._closed = True
             os.write(self._wake, b"\0")
-            self._thread.join()
+            self._ended.wait()
             self.top.close()
             for end in (self._board, self._terminal, self._stopped, self._wake):
                 os.close(end)
@@ -89,7 +101,7 @@ class VirtualBoard:
         self.close()
 
 
-def virtual_board(config: ChipConfig, board: str = "", fabric: Fabric | None = None) -> VirtualBoard:
+def virtual_board(config: ChipConfig, board: str = "", fabric: Fabric | None = None, wave: Wave | None = None) -> VirtualBoard:
     """A virtual board with the clock, the speed and the memories of a real one.
 
     Parameters
@@ -100,18 +112,20 @@ def virtual_board(config: ChipConfig, board: str = "", fabric: Fabric | None = N
         Name of a board, or empty.
     fabric : Fabric
         Target whose memories are built in, by default that of the board.
+    wave : Wave or None
+        Waveform to write.
     """
-    geometry = BOARDS.get(board)
-    if geometry is None:
-        return VirtualBoard(config, fabric=fabric or GENERIC)
-    return VirtualBoard(config, divisor_for(geometry.clock_mhz * 1e6, geometry.baud), fabric or FABRICS[geometry.fabric])
+    if not board:
+        return VirtualBoard(config, fabric=fabric or GENERIC, wave=wave)
+    geometry = board_geometry(board)
+    return VirtualBoard(config, divisor_for(geometry.clock_mhz * 1e6, geometry.baud), fabric or FABRICS[geometry.fabric], wave)
 
 
-def open_virtual(image: LoadableImage, fabric: Fabric | None = None) -> BusChip:
+def open_virtual(image: LoadableImage, fabric: Fabric | None = None, progress: Progress | None = None) -> BusChip:
     """The image's board, simulated, through a serial port, with the driver for real ones."""
     board = virtual_board(image.config, image.board, fabric)
     try:
-        chip = open_serial(board.port, image)
+        chip = open_serial(board.port, image, progress=progress)
     except BaseException:
         board.close()
         raise

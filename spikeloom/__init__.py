@@ -31,6 +31,7 @@ from spikeloom.network.nir_import import read_nir  # noqa: E402
 
 if _TYPE_CHECKING:
     from spikeloom.hdl.fabric import Fabric
+    from spikeloom.host.chip import Progress
 
 __all__ = [
     "AdExCell",
@@ -57,21 +58,30 @@ __all__ = [
 ]
 
 
-def open(kind: str, image: LoadableImage, *, fabric: Fabric | None = None, baud: int | None = None) -> Chip:  # noqa: A001
+def open(  # noqa: A001
+    kind: str,
+    image: LoadableImage,
+    *,
+    fabric: Fabric | None = None,
+    baud: int | None = None,
+    progress: Progress | None = None,
+) -> Chip:
     """A chip with a loaded image.
 
     Parameters
     ----------
     kind : str
         "golden": the golden model; its fast engine where there is a C++ compiler, else numpy. "rtl": the generated Verilog in a compiled
-        simulator (the first call compiles it). "virtual": the whole board, simulated, with the real driver on a serial port. Anything
-        else is the name of a serial port with a board, for example "/dev/ttyUSB1".
+        simulator (the first call compiles it). "virtual": the whole board, simulated, with the real driver on a serial port. "auto": the
+        board that answers on one of the USB serial ports. Anything else is the name of a serial port, for example "/dev/ttyUSB1".
     image : Image
         What to load.
     fabric : Fabric
         For "rtl" and "virtual": target whose memories are built in; by default that of the image's board.
     baud : int
         For a serial port: bits per second; by default those of the image's board.
+    progress : callable
+        Called while a chip is loaded over a serial port, with words done and their total.
 
     Raises
     ------
@@ -94,7 +104,7 @@ def open(kind: str, image: LoadableImage, *, fabric: Fabric | None = None, baud:
     if kind == "virtual":
         from spikeloom.sim.virtual import open_virtual
 
-        return open_virtual(image, fabric)
+        return open_virtual(image, fabric, progress)
     from spikeloom.host.serial_chip import open_serial
 
-    return open_serial(kind, image, baud)
+    return open_serial(kind, image, baud, progress)

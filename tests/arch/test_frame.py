@@ -81,8 +81,16 @@ def test_write_request_byte_for_byte() -> None:
 
 @given(st.integers(0, 255), st.sampled_from(Status), st.integers(0, 2**16 - 1), WORDS)
 def test_response_is_decoded(sequence: int, status: Status, count: int, data: tuple[int, ...]) -> None:
-    body = bytes((sequence, status)) + count.to_bytes(2, "little") + b"".join(word.to_bytes(4, "little") for word in data)
-    assert Response.decode(body) == Response(sequence, status, count, data)
+    words = b"".join(word.to_bytes(4, "little") for word in data)
+    body = bytes([sequence]) + words + count.to_bytes(2, "little") + bytes([status])
+    response = Response(sequence, status, count, data)
+    assert Response.decode(body) == response
+    assert unseal(_inside(response.encode())) == body
+
+
+def test_read_response_byte_for_byte() -> None:
+    body = unseal(_inside(Response(7, Status.BAD_ADDRESS, 1, (0xAABBCCDD,)).encode()))
+    assert body == bytes.fromhex("07 ddccbbaa 0100 02")
 
 
 @pytest.mark.parametrize("size", [0, 3, 5, 6, 7, 9])
@@ -91,16 +99,29 @@ def test_response_of_a_wrong_size_is_refused(size: int) -> None:
         Response.decode(bytes(size))
 
 
-@pytest.mark.parametrize("status", [6, 255])
+@pytest.mark.parametrize("status", [7, 255])
 def test_response_with_an_unknown_status_is_refused(status: int) -> None:
     with pytest.raises(LinkError, match=f"^the board answered with the unknown status {status}$"):
-        Response.decode(bytes((0, status, 0, 0)))
+        Response.decode(bytes((0, 0, 0, status)))
 
 
 def test_operation_codes_never_change() -> None:
-    assert {op.name: op.value for op in Operation} == {"HELLO": 0, "READ": 1, "WRITE": 2, "READ_SAME": 3, "WRITE_SAME": 4}
+    assert {op.name: op.value for op in Operation} == {
+        "HELLO": 0, "READ": 1, "WRITE": 2, "READ_SAME": 3, "WRITE_SAME": 4, "RESET": 5,
+    }  # fmt: skip
 
 
 def test_documented_limit_of_words_is_that_of_the_code() -> None:
     assert frame.MAX_WORDS == 60
     assert re.search(r"0 to ``MAX_WORDS``", frame.__doc__ or "")
+
+
+def test_the_largest_request_has_room_in_the_ring_and_a_length_of_one_byte() -> None:
+    body = unseal(_inside(Request(0, Operation.WRITE, 0, frame.MAX_WORDS, (0,) * frame.MAX_WORDS).encode()))
+    assert body is not None
+    assert len(body) + frame.CRC_BYTES < 256 < frame.RING_BYTES
+
+
+def test_sequence_numbers_of_the_repeat_window_are_told_from_the_next_one() -> None:
+    # Half of the numbers: as many lie before the next one as after it.
+    assert frame.REPEAT_WINDOW == 128

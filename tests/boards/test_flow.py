@@ -53,10 +53,12 @@ def test_report_takes_the_slowest_clock(tmp_path):
             }
         )
     )
-    report = flow.read_report(path, "ice40")
+    log = tmp_path / "nextpnr.log"
+    log.write_text("Info:  1 LCs used as LUT4 only\nInfo:  4 LCs used as LUT4 and DFF\nInfo:  2 LCs used as DFF only\n")
+    report = flow.read_report(path, "ice40", log)
     assert report.fmax_mhz == 41.25
-    assert report.used == {"lut": 7, "ram": 2, "dsp": 0, "spram": 0}
-    assert report.available["lut"] == 5280
+    assert report.used == {"lut": 7, "ram": 2, "dsp": 0, "spram": 0, "ff": 6}
+    assert report.available["lut"] == report.available["ff"] == 5280
     assert report.critical_path == ["1.50 ns logic x.O -> y.I0"]
 
 
@@ -67,6 +69,7 @@ def test_a_small_core_is_synthesised_placed_and_routed(family, tmp_path):
     report = flow.place_and_route(netlist, family, PARTS[family], 50, 1)
     assert 300 < report.used["lut"] < 3000
     assert report.used["ram"] > 0
+    assert 100 < report.used["ff"] <= report.used["lut"]
     assert report.fmax_mhz > 30
     assert report.critical_path
 

@@ -11,9 +11,8 @@ import pytest
 from matplotlib import image as pictures
 
 import spikeloom
-from spikeloom.arch.boards import BOARDS
 from spikeloom.cli import demo as demo_module
-from spikeloom.cli.demo import LOCKSTEP_SAMPLES, WEIGHT_BITS, accuracy
+from spikeloom.cli.demo import LOCKSTEP_SAMPLES, VERILOG_BOARDS, WEIGHT_BITS, accuracy
 from spikeloom.examples.digits.data import TICKS, unseen_samples
 from spikeloom.network.image import Image
 from spikeloom.sim.lockstep import Mismatch
@@ -71,7 +70,7 @@ def test_demo_proves_that_hardware_equals_the_model_and_is_as_accurate(command: 
     assert picture.shape[1] > 500
     assert len(np.unique(picture.reshape(-1, picture.shape[2]), axis=0)) > 20  # curves in several colours, not an empty sheet
 
-    for name in BOARDS:
+    for name in VERILOG_BOARDS:
         verilog = (folder / name / "spikeloom.v").read_text()
         report = json.loads((folder / name / "report.json").read_text())
         assert results["verilog"][name] == report["files"]["spikeloom.v"]["sha256"]

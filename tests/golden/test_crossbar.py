@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from spikeloom.arch.config import AXON_TYPES, CoreConfig
 from spikeloom.arch.layout import IntArray
+from spikeloom.arch.random import key_of_tick
 from spikeloom.golden.crossbar import Crossbar
-from spikeloom.golden.random import key_of_tick
 from tests.golden.naive_core import naive_mix, naive_spread
 from tests.helpers import core_configs
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from spikeloom.arch.lif import RETENTION_FRACTION, Lif, Reset
 from spikeloom.arch.profiles import PROFILES, loihi_neuron, odin_neuron, truenorth_neuron
+from spikeloom.arch.random import key_of_tick, random_numbers
 from spikeloom.golden.lif import lif_step
 from spikeloom.golden.neuron import step_of
-from spikeloom.golden.random import key_of_tick, random_numbers
 from tests.golden.naive_core import Numbers, lif_tick
 from tests.helpers import lif_models
 

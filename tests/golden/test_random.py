@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikeloom.arch.random import FIELD_BITS, KEY_STEP, ROW_INDEX, UNIT_BITS
-from spikeloom.golden.random import key_of_tick, mix, random_numbers, spread
+from spikeloom.arch.random import FIELD_BITS, KEY_STEP, ROW_INDEX, UNIT_BITS, key_of_tick, mix, random_numbers
+from spikeloom.golden.random import spread
 from tests.golden.naive_core import field_product, naive_mix, naive_number, naive_spread
 from tests.golden.test_lif import chi_squared_z
 

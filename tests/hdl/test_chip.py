@@ -1,4 +1,4 @@
-"""Registers, tick control and output queue, request by request."""
+"""Registers, tick control, outputs and encoder, request by request."""
 
 from __future__ import annotations
 
@@ -12,8 +12,18 @@ from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import COUNTER_NAMES, RegionId, regions
 from spikeloom.arch.packet import Destination
-from spikeloom.arch.registers import MAX_RUN, REGISTERS, Access, Address, Status, constants
-from spikeloom.hdl.chip import OUTPUT_QUEUE_DEPTH, Chip
+from spikeloom.arch.registers import (
+    MAX_RUN,
+    OUTPUT_ENTRIES,
+    OUTPUT_WINDOW,
+    OUTPUT_WINDOW_WORDS,
+    REGISTERS,
+    Access,
+    Address,
+    Status,
+    constants,
+)
+from spikeloom.hdl.chip import ENCODER_REGISTERS, Chip
 from tests.hdl.helpers import POISONED, cycles, get, pause, put, simulate
 from tests.helpers import Contents, empty_contents, pack
 
@@ -37,11 +47,12 @@ def _config(**changes: Any) -> CoreConfig:
 class Bench:
     """A chip and its requests."""
 
-    def __init__(self, config: CoreConfig, stalls: float = 0.0) -> None:
-        self.config, self.stalls = ChipConfig(cores=(config,)), stalls
-        self.dut = Chip(config=self.config, fabric=POISONED)
+    def __init__(self, config: CoreConfig, stalls: float = 0.0, encoder: str = "") -> None:
+        self.config, self.stalls = ChipConfig(cores=(config,), encoder=encoder), stalls
+        self.dut = Chip(config=self.config, fabric=POISONED, build=0x1234_5678, clock_khz=12_000)
         self.table = regions(config)
         self.rng = np.random.default_rng(1)
+        self.stamp = -1
 
     async def request(self, ctx: Any, address: int, write: int, data: int = 0) -> tuple[Status, int]:
         await pause(ctx, self.rng, self.stalls)
@@ -71,12 +82,23 @@ class Bench:
                 for slice_, part in enumerate(word):
                     assert await self.write(ctx, self.table[name].address(index, slice_), part) == OK
 
+    async def entries(self, ctx: Any, taken: int, written: int) -> list[int]:
+        """Entries of the output memory, by their numbers; what passes its end is read from where it appears again."""
+        first = OUTPUT_WINDOW + taken % OUTPUT_ENTRIES // 2
+        words = [await self.read(ctx, first + k) for k in range((taken % 2 + written - taken + 1) // 2)]
+        return [entry for word in words for entry in (word & 0xFFFF, word >> 16)][taken % 2 :][: written - taken]
+
     async def outputs(self, ctx: Any) -> list[tuple[int, int]]:
         """Everything in the queue: ticks and output numbers."""
+        places = await self.read(ctx, Address.OUTPUTS)
+        written, taken = places & 0xFFFF, places >> 16
         found = []
-        while word := await self.read(ctx, Address.OUTPUT):
-            assert word >> 31 == 1
-            found.append((word >> 16 & 0x7FFF, word & 0xFFFF))
+        for entry in await self.entries(ctx, taken, written):
+            if entry >> 15:
+                self.stamp = entry & 0x7FFF
+            else:
+                found.append((self.stamp, entry))
+        assert await self.write(ctx, Address.OUTPUTS, written) == OK
         return found
 
     async def counter(self, ctx: Any, name: str) -> int:
@@ -86,8 +108,9 @@ class Bench:
 Script = Callable[[Bench, Any], Coroutine[Any, Any, None]]
 
 
-def _run(script: Script, config: CoreConfig | None = None, *, stalls: float = 0.0, limit: int = 12_000) -> None:
-    bench = Bench(config or _config(), stalls)
+def run(script: Script, config: CoreConfig | None = None, *, stalls: float = 0.0, encoder: str = "", limit: int = 12_000) -> None:
+    """Run a script of a host on a chip of one core."""
+    bench = Bench(config or _config(), stalls, encoder)
 
     async def host(ctx: Any) -> None:
         await script(bench, ctx)
@@ -120,12 +143,12 @@ def _output(number: int) -> tuple[int, int, int]:
 @pytest.mark.parametrize("stalls", [0.0, 0.6])
 def test_constant_registers_describe_the_chip(stalls: float) -> None:
     async def script(bench: Bench, ctx: Any) -> None:
-        expected = constants(bench.config)
+        expected = constants(bench.config, build=0x1234_5678, clock_khz=12_000)
         assert {register.address for register in REGISTERS if register.access == Access.CONSTANT} == set(expected)
         for address, value in expected.items():
             assert await bench.read(ctx, address) == value
 
-    _run(script, stalls=stalls)
+    run(script, stalls=stalls)
 
 
 def test_after_reset_the_chip_is_busy_then_idle_with_everything_zero() -> None:
@@ -134,13 +157,13 @@ def test_after_reset_the_chip_is_busy_then_idle_with_everything_zero() -> None:
         assert await bench.read(ctx, Address.STATUS) == 1
         await bench.wait(ctx)
         assert not ctx.get(bench.dut.busy)
-        for address in (Address.STATUS, Address.TICK, Address.OUTPUT):
+        for address in (Address.STATUS, Address.TICK, Address.OUTPUTS, Address.SETTLED, Address.READOUT, Address.PERIOD):
             assert await bench.read(ctx, address) == 0
         for name in ("state", "delays", "counters"):
             for index in range(bench.table[name].depth):
                 assert await bench.read(ctx, bench.table[name].address(index)) == 0
 
-    _run(script)
+    run(script)
 
 
 def test_link_errors_come_from_the_port() -> None:
@@ -148,24 +171,32 @@ def test_link_errors_come_from_the_port() -> None:
         ctx.set(bench.dut.link_errors, 0xDEAD_BEEF)
         assert await bench.read(ctx, Address.LINK_ERRORS) == 0xDEAD_BEEF
 
-    _run(script)
+    run(script)
 
 
 def test_accesses_that_the_table_does_not_list_are_bad_addresses_and_do_nothing() -> None:
     async def script(bench: Bench, ctx: Any) -> None:
         await bench.load(ctx, _firing(bench.config.cores[0], {0: [_output(3)]}))
-        writable = (Address.CLEAR, Address.RUN, Address.EVENT)
         for register in REGISTERS:
-            if register.access == Access.SETTING:
+            if register.access in (Access.SETTING, Access.FREE):
                 continue
-            write = register.address not in writable
+            write = register.access != Access.WRITE
             status, _ = await bench.request(ctx, register.address, int(write), 1)
             assert status == BAD, (register.name, "write" if write else "read")
+        # It has no encoder.
+        for address in ENCODER_REGISTERS:
+            assert await bench.write(ctx, address, 0) == BAD
+        for address in (OUTPUT_WINDOW, OUTPUT_WINDOW + OUTPUT_WINDOW_WORDS - 1):
+            assert await bench.write(ctx, address, 0) == BAD
+            assert (await bench.request(ctx, address, 0))[0] == OK
         table = bench.table
         beyond = table["rows"].address() + 8
         for address in (
-            0x0F,
-            0x16,
+            max(Address) + 1,
+            0x20,
+            OUTPUT_WINDOW - 1,
+            OUTPUT_WINDOW + OUTPUT_WINDOW_WORDS,
+            0x1_0000 + OUTPUT_WINDOW,
             0x00FF_FFFF,
             0x10_0005,
             2 << 24,
@@ -183,7 +214,7 @@ def test_accesses_that_the_table_does_not_list_are_bad_addresses_and_do_nothing(
         assert await bench.write(ctx, Address.EVENT, 1 << 20 | 1 << 16) == BAD
         assert (await bench.read(ctx, Address.TICK), await bench.read(ctx, Address.STATUS)) == (0, 0)
 
-    _run(script)
+    run(script)
 
 
 def test_period_is_kept_in_24_bits_and_a_lone_core_has_no_mesh_counters() -> None:
@@ -195,7 +226,7 @@ def test_period_is_kept_in_24_bits_and_a_lone_core_has_no_mesh_counters() -> Non
         for register in (Address.OVERRUNS, Address.MISROUTED, Address.MESH_ERRORS, Address.MESH_REPEATS):
             assert await bench.read(ctx, register) == 0
 
-    _run(script)
+    run(script)
 
 
 def test_ticks_begin_exactly_a_period_apart() -> None:
@@ -216,7 +247,7 @@ def test_ticks_begin_exactly_a_period_apart() -> None:
         assert await bench.read(ctx, Address.TICK) == 4
         assert await bench.read(ctx, Address.OVERRUNS) == 0
 
-    _run(script)
+    run(script)
 
 
 def test_memories_read_back_what_was_written() -> None:
@@ -238,7 +269,7 @@ def test_memories_read_back_what_was_written() -> None:
         for address, word in written.items():
             assert await bench.read(ctx, address) == word, hex(address)
 
-    _run(script, config)
+    run(script, config)
 
 
 def test_without_readback_only_the_counters_are_read() -> None:
@@ -248,7 +279,7 @@ def test_without_readback_only_the_counters_are_read() -> None:
             status, _ = await bench.request(ctx, region.address(), 0)
             assert status == (OK if region.id == RegionId.COUNTERS else BAD), region.name
 
-    _run(script, _config(readback=False))
+    run(script, _config(readback=False))
 
 
 # Busy -----------------------------------------------------------------------------------------------------------------------
@@ -261,11 +292,16 @@ def test_a_busy_chip_refuses_what_would_disturb_it_and_answers_the_rest(stalls: 
         row = bench.table["rows"].address(3)
         before = await bench.read(ctx, row)
         assert await bench.write(ctx, Address.RUN, 30) == OK
-        for address in (Address.RUN, Address.CLEAR, Address.EVENT, row):
+        for address in (Address.RUN, Address.CLEAR, Address.EVENT, Address.PERIOD, Address.READOUT, row):
             assert await bench.write(ctx, address, 5) == BUSY
+        assert (await bench.request(ctx, Address.SETTLED, 0))[0] == BUSY
+        for address in (Address.PERIOD, Address.READOUT, Address.OUTPUTS, OUTPUT_WINDOW):
+            assert await bench.read(ctx, address) == 0
+        assert await bench.write(ctx, Address.OUTPUTS, 0) == OK
         assert (await bench.request(ctx, row, 0))[0] == BUSY
         assert await bench.read(ctx, Address.IDENT) == constants(bench.config)[Address.IDENT]
-        assert await bench.write(ctx, Address.IDENT, 1) == BAD
+        for address in (Address.IDENT, Address.SETTLED, Address.INTENSITY, Address.EVENT):
+            assert await bench.write(ctx, address, 1 << 20) == BAD
         status = await bench.read(ctx, Address.STATUS)
         done = await bench.read(ctx, Address.TICK)
         assert status & 1
@@ -277,7 +313,7 @@ def test_a_busy_chip_refuses_what_would_disturb_it_and_answers_the_rest(stalls: 
         assert await bench.read(ctx, row) == before
         assert await bench.counter(ctx, "dropped") == 0
 
-    _run(script, stalls=stalls)
+    run(script, stalls=stalls)
 
 
 def test_while_clearing_the_chip_is_busy() -> None:
@@ -289,7 +325,7 @@ def test_while_clearing_the_chip_is_busy() -> None:
         await bench.wait(ctx)
         assert await bench.write(ctx, Address.RUN, 1) == OK
 
-    _run(script, _config(axons=200, weight_words=8))
+    run(script, _config(axons=200, weight_words=8))
 
 
 def test_right_behind_a_run_the_chip_says_that_it_is_busy() -> None:
@@ -302,7 +338,7 @@ def test_right_behind_a_run_the_chip_says_that_it_is_busy() -> None:
             await bench.wait(ctx)
             assert await bench.read(ctx, Address.TICK) == tick + 1
 
-    _run(script)
+    run(script)
 
 
 # Running --------------------------------------------------------------------------------------------------------------------
@@ -329,7 +365,7 @@ def test_each_tick_of_a_run_stamps_its_outputs(stalls: float) -> None:
         assert await bench.read(ctx, Address.TICK) == 9
         assert await bench.counter(ctx, "spikes") == 18
 
-    _run(script, stalls=stalls)
+    run(script, stalls=stalls)
 
 
 def test_only_ticks_with_outputs_show_in_the_queue() -> None:
@@ -344,7 +380,7 @@ def test_only_ticks_with_outputs_show_in_the_queue() -> None:
         await bench.wait(ctx)
         assert await bench.outputs(ctx) == [(2, 1), (5, 1), (8, 1)]
 
-    _run(script)
+    run(script)
 
 
 @pytest.mark.parametrize(("word", "ticks"), [(0, 0), (1, 1), (0x0003_0002, 2), (0xFFFF_0000, 0)])
@@ -356,16 +392,16 @@ def test_run_takes_the_lower_sixteen_bits(word: int, ticks: int) -> None:
         await cycles(ctx, 100)
         assert await bench.read(ctx, Address.TICK) == ticks
 
-    _run(script)
+    run(script)
 
 
-def test_status_counts_the_ticks_left_of_the_longest_run() -> None:
+def test_status_counts_the_ticks_left_of_the_longestrun() -> None:
     async def script(bench: Bench, ctx: Any) -> None:
         await bench.load(ctx)
         assert await bench.write(ctx, Address.RUN, MAX_RUN) == OK
         assert MAX_RUN - 2 <= await bench.read(ctx, Address.STATUS) >> 16 <= MAX_RUN
 
-    _run(script)
+    run(script)
 
 
 # Events ---------------------------------------------------------------------------------------------------------------------
@@ -386,7 +422,7 @@ def test_an_event_right_before_a_memory_access_is_not_lost() -> None:
         for axon in range(8):
             assert await bench.read(ctx, bench.table["weights"].address(axon)) == axon + 1
 
-    _run(script)
+    run(script)
 
 
 def test_an_event_right_before_a_run_is_integrated_in_its_first_tick() -> None:
@@ -398,7 +434,7 @@ def test_an_event_right_before_a_run_is_integrated_in_its_first_tick() -> None:
             await bench.wait(ctx)
         assert await bench.counter(ctx, "events") == 3
 
-    _run(script)
+    run(script)
 
 
 def test_events_that_merge_or_name_nothing_are_counted() -> None:
@@ -408,7 +444,7 @@ def test_events_that_merge_or_name_nothing_are_counted() -> None:
             assert await bench.write(ctx, Address.EVENT, word) == OK
         assert (await bench.counter(ctx, "merged"), await bench.counter(ctx, "dropped")) == (1, 3)
 
-    _run(script)
+    run(script)
 
 
 def test_a_clear_right_behind_an_event_forgets_it() -> None:
@@ -424,7 +460,7 @@ def test_a_clear_right_behind_an_event_forgets_it() -> None:
         await bench.wait(ctx)
         assert await bench.counter(ctx, "events") == 0
 
-    _run(script)
+    run(script)
 
 
 # Output queue and clear -----------------------------------------------------------------------------------------------------
@@ -438,7 +474,7 @@ def test_a_full_queue_holds_the_tick_up_and_loses_nothing() -> None:
         contents["firing"]["threshold"][neuron] = -1
         contents["route_index"]["count"][neuron] = 40
     per_tick = [number for _ in range(4) for number in range(40)]
-    assert 3 * len(per_tick) > OUTPUT_QUEUE_DEPTH > len(per_tick)
+    assert 3 * len(per_tick) > OUTPUT_ENTRIES > len(per_tick)
 
     async def script(bench: Bench, ctx: Any) -> None:
         await bench.load(ctx, contents)
@@ -453,7 +489,7 @@ def test_a_full_queue_holds_the_tick_up_and_loses_nothing() -> None:
             found += await bench.outputs(ctx)
         assert found == [(tick, number) for tick in range(3) for number in per_tick]
 
-    _run(script, config, limit=16_000)
+    run(script, config, limit=16_000)
 
 
 def test_clear_empties_queue_state_events_counters_and_tick() -> None:
@@ -484,21 +520,83 @@ def test_clear_empties_queue_state_events_counters_and_tick() -> None:
         await bench.wait(ctx)
         assert await bench.outputs(ctx) == [(0, 3)]
 
-    _run(script)
+    run(script)
 
 
-def test_an_answer_is_held_until_it_is_taken() -> None:
+@pytest.mark.parametrize("place", [OUTPUT_WINDOW, OUTPUT_WINDOW + OUTPUT_ENTRIES // 2])
+def test_an_answer_is_held_until_it_is_taken(place: int) -> None:
     async def script(bench: Bench, ctx: Any) -> None:
         await bench.load(ctx, _firing(bench.config.cores[0], {0: [_output(2), _output(1)]}))
         assert await bench.write(ctx, Address.RUN, 1) == OK
         await bench.wait(ctx)
-        await put(ctx, bench.dut.request, {"address": Address.OUTPUT, "write": 0, "data": 0})
+        await put(ctx, bench.dut.request, {"address": place, "write": 0, "data": 0})
         for _ in range(20):
             await ctx.tick()
             assert ctx.get(bench.dut.response.valid)
-            assert ctx.get(bench.dut.response.payload.data) == 1 << 31 | 2
-        # One request took one entry.
-        assert (await get(ctx, bench.dut.response)).data == 1 << 31 | 2
-        assert await bench.outputs(ctx) == [(0, 1)]
+            assert ctx.get(bench.dut.response.payload.data) == 2 << 16 | 1 << 15
+        assert (await get(ctx, bench.dut.response)).data == 2 << 16 | 1 << 15
+        # Reading takes nothing.
+        assert await bench.outputs(ctx) == [(0, 2), (0, 1)]
 
-    _run(script)
+    run(script)
+
+
+def test_settled_waits_for_the_last_output_and_outputs_does_not() -> None:
+    async def script(bench: Bench, ctx: Any) -> None:
+        await bench.load(ctx, _firing(bench.config.cores[0], {0: [_output(2)] * 5}))
+        for ticks in (1, 3):
+            before = await bench.read(ctx, Address.SETTLED) & 0xFFFF
+            assert await bench.write(ctx, Address.RUN, ticks) == OK
+            polls = 0
+            while (answer := await bench.request(ctx, Address.SETTLED, 0))[0] == BUSY:
+                assert (await bench.request(ctx, Address.OUTPUTS, 0))[0] == OK
+                polls += 1
+            assert answer == (OK, before + 6 * ticks)
+            assert polls > 0
+
+    run(script)
+
+
+def test_what_is_taken_is_set_at_any_time_and_read_in_the_upper_half() -> None:
+    async def script(bench: Bench, ctx: Any) -> None:
+        await bench.load(ctx, _firing(bench.config.cores[0], {0: [_output(2)] * 3}))
+        assert await bench.write(ctx, Address.RUN, 4) == OK
+        await bench.wait(ctx)
+        for place in (1, 16, 5):
+            assert await bench.write(ctx, Address.OUTPUTS, 0xABCD_0000 | place) == OK
+            assert await bench.read(ctx, Address.OUTPUTS) == place << 16 | 16
+            assert (await bench.read(ctx, Address.STATUS) == 2) == (place != 16)
+        assert await bench.entries(ctx, 0, 16) == [entry for tick in range(4) for entry in (1 << 15 | tick, 2, 2, 2)]
+
+    run(script)
+
+
+def test_as_counts_the_outputs_of_all_ticks_add_up_and_nothing_waits() -> None:
+    # 160 outputs per tick would fill the queue in the second one.
+    config = _config(neurons=64, lanes=2, destinations=64)
+    contents = _firing(config, {0: [_output(number) for number in range(40)]})
+    for neuron in (1, 2, 3):
+        contents["firing"]["threshold"][neuron] = -1
+        contents["route_index"]["count"][neuron] = 40 if neuron == 1 else 7
+
+    async def script(bench: Bench, ctx: Any) -> None:
+        await bench.load(ctx, contents)
+        assert await bench.write(ctx, Address.READOUT, 1) == OK
+        assert await bench.read(ctx, Address.READOUT) == 1
+        for ticks in (4, 2):
+            assert await bench.write(ctx, Address.CLEAR, 0) == OK
+            await bench.wait(ctx)
+            assert not any(await bench.entries(ctx, 0, 48))
+            assert await bench.write(ctx, Address.RUN, ticks) == OK
+            await bench.wait(ctx)
+            assert await bench.entries(ctx, 0, 48) == [4 * ticks] * 7 + [2 * ticks] * 33 + [0] * 8
+            assert await bench.read(ctx, Address.OUTPUTS) == 0
+            assert await bench.read(ctx, Address.STATUS) == 0
+        assert await bench.write(ctx, Address.READOUT, 0) == OK
+        assert await bench.write(ctx, Address.CLEAR, 0) == OK
+        await bench.wait(ctx)
+        assert await bench.write(ctx, Address.RUN, 1) == OK
+        await bench.wait(ctx)
+        assert len(await bench.outputs(ctx)) == 94
+
+    run(script, config, limit=30_000)

@@ -13,8 +13,8 @@ from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.izhikevich import Izhikevich
 from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import models_and_sets, pack_neurons, regions, state_of_neurons, unpack_neurons
+from spikeloom.arch.random import random_numbers
 from spikeloom.golden.neuron import step_of
-from spikeloom.golden.random import random_numbers
 from spikeloom.hdl.fabric import Fabric
 from spikeloom.hdl.neuron import Timing, pipeline_class
 from spikeloom.hdl.update import Update

@@ -8,9 +8,15 @@ import numpy as np
 
 from spikeloom.arch.config import ChipConfig
 from spikeloom.arch.memory_map import COUNTER_NAMES, delay_depth, models_and_sets, pack_neurons, regions
-from spikeloom.arch.registers import Address, constants
+from spikeloom.arch.registers import OUTPUT_ENTRIES, OUTPUT_WINDOW, OUTPUT_WINDOW_WORDS, Address, constants
+from spikeloom.golden.encoder import phase, rate
 from spikeloom.host.bus import Bus, WordsArray
 from tests.helpers import LoneCore
+
+#: Registers that hold what was written; first those of the encoder.
+SETTINGS = (
+    Address.ENCODE_AT, Address.ENCODE_STEPS, Address.ENCODE_INDEX, Address.ENCODE_SEED, Address.READOUT, Address.PERIOD,
+)  # fmt: skip
 
 
 class FakeBus(Bus):
@@ -28,15 +34,17 @@ class FakeBus(Bus):
         Reads of STATUS that say "busy" after each tick and clear; None: all of them.
     ticks_ahead : int
         How far the tick of an output event is wrong.
+    overruns : int
+        Ticks of each run that take longer than PERIOD.
     """
 
     def __init__(self, config: ChipConfig) -> None:
-        self.config = config.cores[0]
+        self.config, self.encoder = config.cores[0], config.encoder
         self.registers = {int(address): word for address, word in constants(config).items()}
         self.writes: list[int] = []
         self.stuck_bits: dict[int, int] = {}
         self.busy_for: int | None = 0
-        self.ticks_ahead = 0
+        self.ticks_ahead = self.overruns = 0
         self.closed = False
         self._busy = 0
         self._regions = {int(region.id): region for region in regions(self.config).values()}
@@ -44,7 +52,11 @@ class FakeBus(Bus):
             name: np.zeros((region.depth, region.layout.slices), np.uint32) for name, region in regions(self.config).items()
         }
         self._core: LoneCore | None = None
+        self._settings = {int(address): 0 for address in SETTINGS}
+        #: Entries that wait until there is room for them.
         self._outputs: deque[int] = deque()
+        self._entries = np.zeros(OUTPUT_ENTRIES, np.uint32)
+        self._written = self._taken = self._overran = 0
 
     # What the driver sees ------------------------------------------------------------------------------------------------
 
@@ -70,12 +82,23 @@ class FakeBus(Bus):
             return self.registers[address]
         if address == Address.MISROUTED:
             return int(self._chip().chip.misrouted[0])
+        if OUTPUT_WINDOW <= address < OUTPUT_WINDOW + OUTPUT_WINDOW_WORDS:
+            low, high = self._entries[2 * (address - OUTPUT_WINDOW) % OUTPUT_ENTRIES :][:2].tolist()
+            return low | high << 16
+        if address == Address.OUTPUTS:
+            return self._written | self._taken << 16
+        busy = self.busy_for is None or self._busy > 0 or bool(self._outputs)
+        self._busy = max(0, self._busy - 1)
         if address == Address.STATUS:
-            busy = self.busy_for is None or self._busy > 0
-            self._busy = max(0, self._busy - 1)
-            return int(busy) | bool(self._outputs) << 1
-        assert address == Address.OUTPUT, hex(address)
-        return self._outputs.popleft() if self._outputs else 0
+            return int(busy) | (self._written != self._taken) << 1
+        if address == Address.SETTLED:
+            # A real chip waits here.
+            assert not self._outputs, "the outputs do not fit their memory, and nobody takes them"
+            return self._written | self._taken << 16
+        if address == Address.OVERRUNS:
+            return self._overran
+        assert address in (Address.READOUT, Address.PERIOD), hex(address)
+        return self._settings[address]
 
     def _write(self, address: int, word: int) -> None:
         self.writes.append(address)
@@ -86,20 +109,61 @@ class FakeBus(Bus):
         elif address == Address.CLEAR:
             self._chip().clear()
             self._outputs.clear()
+            self._written = self._taken = self._overran = 0
+            if self._settings[Address.READOUT]:
+                self._entries[:] = 0
             self._busy = self.busy_for or 0
         elif address == Address.EVENT:
-            self._chip().inject(np.array([word & 0xFFFF]), np.ones((1, 1), np.bool_), word >> 16 & 15)
+            self._inject(word & 0xFFFF, word >> 16 & 15)
+        elif address == Address.OUTPUTS:
+            self._taken = word & 0xFFFF
+            self._store()
+        elif address == Address.INTENSITY:
+            for value in word.to_bytes(4, "little"):
+                self._encode(value)
+        elif address in SETTINGS:
+            self._settings[address] = word
         else:
             assert address == Address.RUN, hex(address)
             self._run(word)
+
+    def _inject(self, axon: int, delay: int) -> None:
+        self._chip().inject(np.array([axon]), np.ones((1, 1), np.bool_), delay)
+
+    def _encode(self, value: int) -> None:
+        at, steps, index, seed = (self._settings[address] for address in SETTINGS[:4])
+        first, count, is_rate = steps & 0xFFFF, steps >> 16 & 15, bool(steps >> 20)
+        assert self.encoder == "rate" or (self.encoder == "phase" and not is_rate)
+        values = np.zeros(index + 1, np.int64)
+        values[index] = value
+        spikes = rate(values, first + count, seed) if is_rate else phase(values, first + count)
+        for number in np.flatnonzero(spikes[first:, index]).tolist():
+            delay = (at >> 16 & 15) + number
+            assert delay <= 15
+            self._inject(at & 0xFFFF, delay)
+        self._settings[Address.ENCODE_AT] += 1
+        self._settings[Address.ENCODE_INDEX] += 1
 
     def _run(self, ticks: int) -> None:
         core = self._chip()
         for _ in range(ticks):
             stamp = core.ticks + self.ticks_ahead & 0x7FFF
             _, numbers, sent = core.tick()
-            self._outputs.extend(1 << 31 | stamp << 16 | number for number in numbers[sent[0]].tolist())
+            came = numbers[sent[0]].tolist()
+            if self._settings[Address.READOUT]:
+                for number in came:
+                    self._entries[number] += 1
+            elif came:
+                self._outputs += [1 << 15 | stamp, *came]
+        if self._settings[Address.PERIOD]:
+            self._overran += self.overruns
+        self._store()
         self._busy = self.busy_for or 0
+
+    def _store(self) -> None:
+        while self._outputs and (self._written - self._taken) % (1 << 16) < OUTPUT_ENTRIES - 1:
+            self._entries[self._written % OUTPUT_ENTRIES] = self._outputs.popleft()
+            self._written = (self._written + 1) % (1 << 16)
 
     # Memories --------------------------------------------------------------------------------------------------------------
 

@@ -93,12 +93,60 @@ def test_rate_of_neighbouring_ticks_and_inputs_is_independent_within_four_sigma(
         assert abs(product.sum()) <= 4 * math.sqrt(product.size)
 
 
+def test_rate_of_two_samples_and_of_two_seeds_is_independent_within_four_sigma() -> None:
+    values = np.full((8, 40), 0.5)
+    spikes = encode.rate(values, 300, seed=9).astype(float) * 2 - 1
+    other = encode.rate(values, 300, seed=10_000).astype(float) * 2 - 1
+    for product in (spikes[1:] * spikes[:-1], spikes * other):
+        assert abs(product.sum()) <= 4 * math.sqrt(product.size)
+
+
 def test_rate_is_fixed_by_its_seed() -> None:
     values = np.linspace(0, 255, 20)
     first = encode.rate(values, 50, seed=3, full_scale=255)
     assert np.array_equal(first, encode.rate(values, 50, seed=3, full_scale=255))
-    assert np.array_equal(first, encode.rate(values.tolist(), 50, 3, 255.0))
+    assert np.array_equal(first, encode.rate(values.tolist(), 50, np.int64(3), 255.0))
     assert not np.array_equal(first, encode.rate(values, 50, seed=4, full_scale=255))
+
+
+@pytest.mark.parametrize("seed", [0, 77, 2**32 - 1])
+def test_rate_of_a_sample_does_not_depend_on_what_stands_beside_it(seed: int) -> None:
+    values = np.random.default_rng(seed).random((2, 3, 9))
+    spikes = encode.rate(values, 20, seed)
+    assert np.array_equal(encode.rate(values[0, 0], 20, seed), spikes[0, 0])
+    assert np.array_equal(encode.rate(values[:1, :1], 20, seed), spikes[:1, :1])
+    assert np.array_equal(encode.rate(values.reshape(6, 9), 20, seed), spikes.reshape(6, 20, 9))
+    # A shorter sample is the beginning of a longer one, and so are fewer inputs.
+    assert np.array_equal(encode.rate(values[..., :4], 7, seed), spikes[:, :, :7, :4])
+
+
+def test_rate_is_the_comparison_of_docs_encode_with_the_numbers_of_docs_random() -> None:
+    values, seed = np.array([[0, 17, 200, 255, 128]] * 3), 2**32 - 2
+    spikes = encode.rate(values, 30, seed, full_scale=255)
+    for sample in range(3):
+        key = _mix((seed + sample) % 2**32)
+        for tick in range(30):
+            u = [_mix((key + tick * 0x9E3779B9) % 2**32 ^ (n * 0x85EBCA6B % 2**32)) >> 16 for n in range(5)]
+            assert spikes[sample, tick].tolist() == [
+                255 * number < value * 2**16 for number, value in zip(u, values[0], strict=True)
+            ]
+
+
+def _mix(x: int) -> int:
+    """The function of docs/random.md, on Python's integers."""
+    x = (x + 0x7ED55D16 + (x << 12)) % 2**32
+    x = x ^ 0xC761C23C ^ x >> 19
+    x = (x + 0x165667B1 + (x << 5)) % 2**32
+    x = ((x + 0xD3A2646C) ^ (x << 9)) % 2**32
+    x = (x + 0xFD7046C5 + (x << 3)) % 2**32
+    return x ^ 0xB55A4F09 ^ x >> 16
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.0, True, "7", None])
+def test_a_bad_seed_is_refused(seed: Any) -> None:
+    message = f"seed is {seed!r}; it must be an integer from 0 to 4294967295"
+    with pytest.raises(InputError, match=re.escape(message)):
+        encode.rate([0.5], 4, seed)
 
 
 # Latency and delta ---------------------------------------------------------------------------------------------------------
@@ -154,6 +202,12 @@ def test_ticks_come_before_the_last_axis(name: str, shape: tuple[int, ...]) -> N
     spikes = ENCODERS[name](np.full(shape, 0.7), 9)
     assert spikes.shape == (*shape[:-1], 9, 4)
     assert spikes.dtype == np.bool_
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 4)])
+def test_no_inputs_or_no_samples_have_no_spikes(name: str, shape: tuple[int, ...]) -> None:
+    assert ENCODERS[name](np.zeros(shape), 5).shape == (*shape[:-1], 5, shape[-1])
 
 
 @pytest.mark.parametrize("name", ENCODERS)

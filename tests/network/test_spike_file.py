@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nir
 import numpy as np
 import pytest
 
 from spikeloom.arch.errors import InputError, SpikeloomError
-from spikeloom.network.spike_file import read_spikes, write_spikes
+from spikeloom.network.spike_file import read_input, read_spikes, write_output
 
 SPIKES = np.random.default_rng(1).random((2, 5, 3)) < 0.5
 
@@ -17,7 +19,7 @@ def node(**observables):
 
 
 def test_written_spikes_are_read_back(tmp_path):
-    write_spikes(tmp_path / "s.npz", SPIKES)
+    write_output(tmp_path / "s.npz", spikes=SPIKES)
     np.testing.assert_array_equal(read_spikes(tmp_path / "s.npz"), SPIKES)
 
 
@@ -97,7 +99,7 @@ def test_pickles_are_never_loaded(tmp_path):
 
 
 def test_every_cut_file_is_refused(tmp_path):
-    write_spikes(tmp_path / "s.npz", SPIKES)
+    write_output(tmp_path / "s.npz", spikes=SPIKES)
     whole = (tmp_path / "s.npz").read_bytes()
     for length in range(0, len(whole), 7):
         (tmp_path / "cut.npz").write_bytes(whole[:length])
@@ -107,5 +109,21 @@ def test_every_cut_file_is_refused(tmp_path):
 
 def test_a_folder_that_does_not_exist_leaves_nothing(tmp_path):
     with pytest.raises(SpikeloomError, match="cannot be written"):
-        write_spikes(tmp_path / "no" / "s.npz", SPIKES)
+        write_output(tmp_path / "no" / "s.npz", spikes=SPIKES)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_intensities_are_read_as_such(tmp_path: Path) -> None:
+    values = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    np.savez(tmp_path / "i.npz", intensities=values)
+    name, array = read_input(tmp_path / "i.npz")
+    assert name == "intensities"
+    assert np.array_equal(array, values)
+    with pytest.raises(InputError, match="has no array 'spikes', but 'intensities'"):
+        read_spikes(tmp_path / "i.npz")
+
+
+def test_a_file_with_both_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "i.npz", intensities=np.zeros(3, np.uint8), spikes=SPIKES)
+    with pytest.raises(InputError, match="holds both 'spikes' and 'intensities'; keep one of them"):
+        read_input(tmp_path / "i.npz")

@@ -12,6 +12,7 @@ from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.frame import MAX_WORDS, SLIP_END, Operation, Request, seal, unseal
 from spikeloom.arch.registers import IDENT, PROTOCOL_VERSION, Address, Status
 from spikeloom.examples.digits.data import NETWORK, unseen_samples
+from spikeloom.hdl.link import WAIT_CYCLES
 from spikeloom.host.bus_chip import BusChip
 from spikeloom.host.framed_bus import FramedBus
 from spikeloom.sim.compiled_top import CompiledTop
@@ -100,18 +101,24 @@ def test_a_wrong_sequence_number_is_refused(bus):
 )
 def test_a_senseless_request_is_refused_with_its_reason(bus, operation, count, data, status):
     assert bus.request(operation, Address.IDENT, count, data).status == status
+    # Nothing is executed until HELLO.
+    assert bus.request(Operation.READ, Address.IDENT, 1).status == Status.STOPPED
+    bus.hello()
     assert bus.read(Address.IDENT, 1)[0] == IDENT
 
 
 def test_an_unknown_address_ends_a_request_and_says_after_how_many_words(bus):
-    response = bus.request(Operation.READ, Address.GEOMETRY_5, 3)
+    response = bus.request(Operation.READ, max(Address), 3)
     assert (response.status, response.count, len(response.data)) == (Status.BAD_ADDRESS, 1, 1)
 
 
-def test_a_running_chip_says_busy(bus):
-    bus.write(Address.RUN, np.array([2000], np.uint32))
-    assert bus.request(Operation.WRITE, Address.CLEAR, 1, (1,)).status == Status.BUSY
-    assert bus.request(Operation.READ, 1 << 24, 1).status == Status.BUSY
+def test_a_running_chip_says_busy_after_a_while_and_where_it_stopped(bus):
+    bus.write(Address.PERIOD, np.array([WAIT_CYCLES], np.uint32))
+    # The second word waits for two ticks.
+    response = bus.request(Operation.WRITE_SAME, Address.RUN, 2, (2, 1))
+    assert (response.status, response.count) == (Status.BUSY, 1)
+    assert bus.request(Operation.READ, Address.STATUS, 1).status == Status.STOPPED
+    bus.hello()
     assert int(bus.read(Address.STATUS, 1)[0]) & 1
 
 

@@ -1,0 +1,50 @@
+"""Every command of ``docs/first_network.md``, with a virtual board on the port."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "first_network.md"
+BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PORT = "/dev/ttyUSB1"
+#: Stands for the program that talks to the board's programmer; says what it was asked to do.
+LOADER = '#!/bin/sh\necho "loader: $*" >&2\n'
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[str]:
+    command = [sys.executable, "-m", "spikeloom", "virtual", "--board", "icebreaker"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.kill()
+
+
+def test_every_command_of_the_page(port: str, tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "openFPGALoader").write_text(LOADER)
+    (programs / "openFPGALoader").chmod(0o755)
+    environment = os.environ | {"PATH": os.pathsep.join((str(programs), str(Path(sys.executable).parent), os.environ["PATH"]))}
+    blocks = BLOCK.findall(PAGE.read_text())
+    told = ""
+    for language, text in blocks:
+        text = text.replace(PORT, port)
+        command = ["sh", "-ec", text] if language == "sh" else [sys.executable, "-c", text]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+        told += done.stdout + done.stderr
+    assert [language for language, _ in blocks] == ["sh", "sh", "sh", "python"]
+    assert "equal to the golden model: True" in told
+    right = re.search(r"right: (\d+) of 20", told)
+    assert right is not None
+    assert int(right[1]) >= 18
+    assert "timing met" in told
+    assert "loader: " in told
