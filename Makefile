@@ -5,12 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Tests run on all cores, but at least two processes, since many of them wait for other programs.
 JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -lt 2 ] && n=2; echo $$n)
-# Cases of "make fuzz", seed of the first one, and the folder with MNIST's four .gz files for "make bench".
+# Cases of "make fuzz" or commands of "make faults", seed of the first one, and the folder with MNIST's four .gz files for "make bench".
 N ?= 1000
 SEED ?= 1
 DATA ?= ../shared/data/mnist
 
-.PHONY: demo test lint fuzz prove bench bench-chip docs bitstreams train clean
+.PHONY: demo test lint fuzz faults prove bench bench-chip docs bitstreams train clean
 
 demo: $(VENV)/.installed
 	$(BIN)/spikeloom demo -o build/demo
@@ -27,6 +27,10 @@ lint: $(VENV)/.installed-dev
 # Random lockstep of random geometries: golden model against generated hardware. N=100000 runs for hours.
 fuzz: $(VENV)/.installed
 	$(BIN)/python -m spikeloom.sim.fuzz --cases $(N) --seed $(SEED)
+
+# Driver and whole design over a line that loses, flips, doubles and delays bytes: N commands.
+faults: $(VENV)/.installed
+	$(BIN)/python -m spikeloom.sim.faults --commands $(N) --seed $(SEED)
 
 # Formal proofs of the router for all sets of sides and the longest ways; "make test" proves two of them.
 prove: $(VENV)/.installed-dev

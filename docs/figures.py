@@ -198,6 +198,38 @@ def boards() -> str:
     return table(head, rows)
 
 
+def link() -> str:
+    """Networks through the serial line of the simulated board."""
+    data = results("link")
+    head = (
+        "network", "way", "bytes per image there, back", "cycles per image, of which the core's", "images/s: core, line, both",
+        "limited by", "with a round trip of 1 ms, 2 ms", "equal to golden",
+    )  # fmt: skip
+    rows = []
+    for network, ways in data["networks"].items():
+        for way, entry in ways.items():
+            if not isinstance(entry, dict):
+                continue
+            rates = entry["images_per_second"]
+            rows.append(
+                (
+                    network,
+                    way,
+                    f"{entry['bytes_to_board']:,}, {entry['bytes_from_board']:,}",
+                    f"{entry['cycles']:,}, {entry['core_cycles']:,}",
+                    f"{rates['core']:,}, {rates['line']:,}, **{rates['whole']:,}**",
+                    entry["limited_by"],
+                    ", ".join(f"{rate:,}" for rate in entry["images_per_second_with_round_trip"].values()),
+                    f"yes, {entry['images']} images" if entry["equal_to_golden"] else "no",
+                )
+            )
+    virtual = ", ".join(f"{name} {ways['virtual_board_images_per_second']:g}" for name, ways in data["networks"].items())
+    return (
+        table(head, rows)
+        + f"\n\niCEBreaker at {data['clock_mhz']:g} MHz and {data['baud'] / 1e6:g} Mbaud. The virtual board on this machine: {virtual} images/s."
+    )
+
+
 def versions() -> str:
     """Tools behind the figures."""
     found = results("core_size")["versions"]
@@ -358,6 +390,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "figures-mnist": mnist,
         "figures-digits": digits,
         "figures-boards": boards,
+        "figures-link": link,
         "figures-versions": versions,
         "figures-behaviours": behaviours,
         "figures-router": router,

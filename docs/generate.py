@@ -193,7 +193,7 @@ def generators() -> dict[str, Callable[[], str]]:
         ),
         "ram-constants": lambda: constant_table((hdl_ram, ("SPRAM_DEPTH", "SPRAM_WIDTH"))),
         "uart-constants": lambda: constant_table((hdl_uart, ("FRAME_BITS", "MIN_DIVISOR"))),
-        "driver-constants": lambda: constant_table((host_bus, ("POLL_LIMIT",)), (host_bus_chip, ("IDLE_POLLS", "PART_WORDS"))),
+        "driver-constants": lambda: constant_table((host_bus, ("POLL_LIMIT", "IDLE_POLLS")), (host_bus_chip, ("PART_WORDS",))),
         "framed-bus-constants": lambda: constant_table(
             (
                 host_framed_bus,

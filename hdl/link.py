@@ -197,7 +197,8 @@ class Link(wiring.Component):
         is_write, is_read, is_same, is_hello, is_reset = Signal(), Signal(), Signal(), Signal(), Signal()
         bad_operation, bad_length, expected_words = Signal(), Signal(), Signal(6)
         # The sequence: number of the next request, the last one that failed, and what became of it.
-        begun, expected, age = Signal(), Signal(8), Signal(8)
+        # ``recent`` is how many of the numbers before the next one belong to this sequence.
+        begun, expected, age, recent = Signal(), Signal(8), Signal(8), Signal(range(REPEAT_WINDOW + 1))
         follows, repeated, is_last = Signal(), Signal(), Signal()
         stopped, failed_status, failed_count = Signal(), Signal(STATUS_BITS), Signal(COUNT_BITS)
         # Progress.
@@ -220,7 +221,7 @@ class Link(wiring.Component):
             bad_length.eq((count > MAX_WORDS) | (more != Cat(Const(0, 2), expected_words))),
             age.eq(expected - sequence),
             follows.eq(begun & (age == 0)),
-            repeated.eq(begun & (age != 0) & (age <= REPEAT_WINDOW)),
+            repeated.eq(begun & (age != 0) & (age <= recent)),
             is_last.eq(age == 1),
             at_end.eq(done == count[:COUNT_BITS]),
             hello_ends.eq(done == HELLO_WORDS),
@@ -288,7 +289,7 @@ class Link(wiring.Component):
             with m.State("CHECK"):
                 m.d.sync += [run.eq(0), again.eq(0), status.eq(Status.OK), done.eq(0)]
                 with m.If(is_hello):
-                    m.d.sync += [begun.eq(1), stopped.eq(bad_length), expected.eq(sequence + 1), run.eq(~bad_length)]
+                    m.d.sync += [begun.eq(1), stopped.eq(bad_length), expected.eq(sequence + 1), recent.eq(0), run.eq(~bad_length)]
                     with m.If(bad_length):
                         m.d.sync += [status.eq(Status.BAD_LENGTH), failed_status.eq(Status.BAD_LENGTH), failed_count.eq(0)]
                 with m.Elif(repeated):
@@ -304,7 +305,7 @@ class Link(wiring.Component):
                 with m.Elif(~follows):
                     m.d.sync += status.eq(Status.BAD_SEQUENCE)
                 with m.Else():
-                    m.d.sync += [expected.eq(expected + 1), run.eq(1)]
+                    m.d.sync += [expected.eq(expected + 1), recent.eq(recent + (recent != REPEAT_WINDOW)), run.eq(1)]
                     with m.If(bad_operation | bad_length):
                         bad = Mux(bad_operation, Status.BAD_OPERATION, Status.BAD_LENGTH)
                         m.d.sync += [run.eq(0), status.eq(bad), stopped.eq(1), failed_status.eq(bad), failed_count.eq(0)]

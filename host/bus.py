@@ -23,6 +23,8 @@ from spikeloom.arch.registers import (
 
 WordsArray = npt.NDArray[np.uint32]
 
+#: Times the status register is read until the chip must be idle.
+IDLE_POLLS = 10_000
 #: Times the status register is read before a run counts as hung.
 POLL_LIMIT = 100_000
 
@@ -42,7 +44,8 @@ class Access:
     same : bool
         All from, or to, the first address.
     overwrites : bool
-        It changes what accesses before it read, so that they cannot be read again once it is done.
+        It changes what accesses before it read, so that they cannot be read again once it is done. So does a start of ticks behind a read
+        that waits for the chip to be idle.
     """
 
     address: int
@@ -95,6 +98,19 @@ class Bus(ABC):
             else:
                 self.write(access.address, access.words, same=access.same)
                 yield np.zeros(0, np.uint32)
+
+    def settle(self) -> None:
+        """Wait until the chip is idle.
+
+        Raises
+        ------
+        LinkError
+            If it stays busy.
+        """
+        for _ in range(IDLE_POLLS):
+            if not int(self.read(Address.STATUS, 1)[0]) & 1:
+                return
+        raise LinkError(f"the chip was still busy after its status was read {IDLE_POLLS} times; is a neighbouring chip missing?")
 
     def reset(self) -> None:  # noqa: B027 (where there is no link, a chip cannot be reset)
         """Reset the chip, if that is possible. Memories keep their contents."""

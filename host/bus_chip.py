@@ -12,17 +12,27 @@ from spikeloom.arch.errors import ConfigError, ImageError, LinkError
 from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.layout import IntArray
 from spikeloom.arch.memory_map import COUNTER_NAMES, Region, delay_depth, regions, state_of_neurons
+from spikeloom.arch.packet import Destination
 from spikeloom.arch.registers import IDENT, OUTPUT_ENTRIES, OUTPUT_TICK_BITS, PERIOD_BITS, PROTOCOL_VERSION, Address
+from spikeloom.golden.emitter import Emitter
 from spikeloom.host.bus import Access, Bus, Interrupted, WordsArray, decode_entries, entries_of, event_words, outputs_access
 from spikeloom.host.chip import Chip, Progress, Recording, check_outputs
 from spikeloom.host.feed import Feed, IntensityFeed, SpikeFeed, segments
 from spikeloom.host.spikes import BoolArray
 from spikeloom.host.streaming import Events
 
-#: Times the status register is read until the chip must be idle.
-IDLE_POLLS = 10_000
 #: Words of a memory that are written or read as one; after each of them progress is reported.
 PART_WORDS = 960
+
+
+def output_numbers(image: LoadableImage) -> IntArray:
+    """Output number of each pair of a neuron and a destination at the host: so many outputs may come in a tick."""
+    found = []
+    for core, memory in zip(image.config.cores, image.memories, strict=True):
+        index, routes = (regions(core)[name].layout.unpack(memory[name]) for name in ("route_index", "routes"))
+        emitter = Emitter(index, routes)
+        found.append(emitter.target[emitter.kind == Destination.OUTPUT])
+    return np.concatenate(found)
 
 
 class BusChip(Chip):
@@ -62,7 +72,7 @@ class BusChip(Chip):
         self._identify()
         # Whatever an earlier driver left behind.
         self.bus.reset()
-        self._wait_idle()
+        self.bus.settle()
         self._load(check and all(core.readback for core in image.config.cores), progress)
         self.clear()
 
@@ -145,20 +155,14 @@ class BusChip(Chip):
         """Return to the initial state."""
         self._state = {}
         self.bus.write(Address.CLEAR, np.ones(1, np.uint32))
-        self._wait_idle()
+        self.bus.settle()
 
     def reset(self) -> None:
         """See :meth:`Chip.reset`."""
         self._counters, self._others = [], []
         self.bus.reset()
-        self._wait_idle()
+        self.bus.settle()
         self.clear()
-
-    def _wait_idle(self) -> None:
-        for _ in range(IDLE_POLLS):
-            if not int(self.bus.read(Address.STATUS, 1)[0]) & 1:
-                return
-        raise LinkError(f"the chip was still busy after its status was read {IDLE_POLLS} times; is a neighbouring chip missing?")
 
     # Runs ----------------------------------------------------------------------------------------------------------------------
 
@@ -206,20 +210,24 @@ class BusChip(Chip):
         """Run samples of so many ticks."""
         image = self.image
         total = ticks + image.drain
-        # A chip counts what comes in all ticks, so outputs must not answer earlier than the last one.
+        numbers = output_numbers(image)
+        # A chip counts packets, so each output must have one source; and in all ticks, so none may answer earlier than the last one.
         on_chip = (
             counts
             and len(self.bus.tiles) == 1
-            and image.output_size <= OUTPUT_ENTRIES
+            and 0 < image.output_size <= OUTPUT_ENTRIES
+            and len(np.unique(numbers)) == len(numbers)
             and bool((image.output_shift == image.drain).all())
         )
         self._set_readout(counting=on_chip)
-        outputs = (
-            np.zeros((samples, image.output_size), np.int64) if on_chip else np.zeros((samples, ticks, image.output_size), np.bool_)
-        )
+        outputs: BoolArray | IntArray
+        if on_chip:
+            outputs = np.zeros((samples, image.output_size), np.int64)
+        else:
+            outputs = np.zeros((samples, ticks, image.output_size), np.bool_)
         self._counters, self._others, self._state = [], [], {}
         # Where the output memory holds all outputs of a sample, all can be asked for beforehand.
-        entries = image.output_size if on_chip else (image.output_size + 1) * total
+        entries = image.output_size if on_chip else (len(numbers) + 1) * total
         if self.bus.pipelined and (on_chip or entries < OUTPUT_ENTRIES):
             self._run_ahead(feeds, total, entries, outputs, progress)
             return outputs if on_chip or not counts else outputs.sum(axis=1)
@@ -318,7 +326,10 @@ class BusChip(Chip):
         if outputs.ndim == 2:
             outputs[number] = self._counts(words)
         else:
-            came, _ = decode_entries(entries_of(words, 0, int(places[0]) & 0xFFFF), 0)
+            written = int(places[0]) & 0xFFFF
+            if written > 2 * len(words):
+                raise LinkError(f"{written} entries came in a sample; the image makes {2 * len(words)} at most")
+            came, _ = decode_entries(entries_of(words, 0, written), 0)
             self._note(came, 0, total, outputs[number])
         self._note_counters(counters)
 
@@ -369,11 +380,12 @@ class BusChip(Chip):
         self._set_readout(counting=False)
         self._counters, self._others = [], []
         self.clear()
+        outputs = len(output_numbers(self.image))
         ends: list[int] = []
         for first, ticks in feeds:
             words = [event_words(*pair, delay) for delay, pair in enumerate(ticks, start=1)]
             events, count = np.concatenate(words), len(ticks)
-            if not self.bus.pipelined or count * (self.image.output_size + 1) >= OUTPUT_ENTRIES:
+            if not self.bus.pipelined or count * (outputs + 1) >= OUTPUT_ENTRIES:
                 # The queue might fill up before the batch ends.
                 if ends:
                     yield ends.pop(), self._taken(first)
@@ -387,7 +399,7 @@ class BusChip(Chip):
                 yield ends.pop(), self._taken(first)
             ends.append(first + count)
         if ends:
-            self._wait_idle()
+            self.bus.settle()
             yield ends[0], self._taken(ends[0])
         self._finish()
 

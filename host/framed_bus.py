@@ -14,7 +14,7 @@ from spikeloom.arch.config import MAX_DELAY
 from spikeloom.arch.errors import ImageError, LinkError
 from spikeloom.arch.frame import MAX_WORDS, RESPONSE_BYTES, RING_BYTES, SLIP_END, Operation, Request, Response, unseal
 from spikeloom.arch.layout import BUS_WORD_BITS
-from spikeloom.arch.registers import IDENT, PROTOCOL_VERSION, Status
+from spikeloom.arch.registers import IDENT, PROTOCOL_VERSION, Address, Status
 from spikeloom.host.bus import Access, Bus, Interrupted, WordsArray
 from spikeloom.host.stream import ByteStream
 
@@ -23,7 +23,7 @@ TIMEOUT = 0.3
 #: Times a request is sent before the chip counts as gone.
 ATTEMPTS = 20
 #: Times a request is asked again, each time after the chip itself has tried for ``WAIT_CYCLES``, while the chip says that it is busy.
-BUSY_ATTEMPTS = 200
+BUSY_ATTEMPTS = 300
 #: Bytes of requests under way beyond which no more are sent at first; the chip's link holds these and the frame that passes them, mostly.
 LEAST_WINDOW = RING_BYTES
 #: Most bytes under way; the link executes meanwhile.
@@ -309,6 +309,8 @@ class FramedBus(Bus):
                 f"{self.stream.name} lost track of the requests: it was reset or switched off, or another program talks to it; "
                 "open it again"
             )
+        if response.status == Status.BUSY:
+            return LinkError(f"{self.stream.name}: the chip stays busy; is a neighbouring chip missing?")
         return LinkError(
             f"{self.stream.name}: {Operation(request.operation).name} at {request.address:#010x} ended with {response.status.name} after "
             f"{response.count} of {request.count} words"
@@ -322,6 +324,10 @@ class FramedBus(Bus):
         """See :meth:`Bus.write`."""
         for _ in self.transact([Access(address, words, same=same)]):
             pass
+
+    def settle(self) -> None:
+        """See :meth:`Bus.settle`. The chip's link waits, not the driver."""
+        self.read(Address.SETTLED, 1)
 
     def close(self) -> None:
         """Close the stream."""

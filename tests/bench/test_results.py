@@ -11,7 +11,19 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "bench" / "results"
-NAMES = ("core_size", "mnist", "layers", "boards", "behaviours", "neurons", "router", "golden_speed", "chip_size")
+NAMES = (
+    "core_size",
+    "mnist",
+    "layers",
+    "boards",
+    "behaviours",
+    "neurons",
+    "router",
+    "golden_speed",
+    "chip_size",
+    "link",
+    "simulators",
+)
 
 
 def result(name):
@@ -108,3 +120,25 @@ def test_no_neuron_model_pulls_a_clock_below_what_a_core_needs():
         for kind in ("pipelines", "cores"):
             for name, row in data[kind][part].items():
                 assert row["fmax_median_mhz"] >= least, (kind, part, name)
+
+
+def test_the_link_does_not_limit_what_the_readme_says_it_does_not():
+    networks = result("link")["networks"]
+    for name, ways in networks.items():
+        for way, entry in ways.items():
+            if isinstance(entry, dict):
+                assert entry["equal_to_golden"], (name, way)
+                # Nothing is lost, and line and core work side by side.
+                assert entry["repeats"] == 0, (name, way)
+                slower = min(entry["images_per_second"][part] for part in ("line", "core"))
+                assert entry["images_per_second"]["whole"] >= 0.8 * slower, (name, way)
+
+
+def test_every_listed_board_meets_its_clock():
+    from spikeloom.arch.boards import BOARDS
+
+    boards = result("boards")["boards"]
+    assert list(boards) == list(BOARDS)
+    for name, row in boards.items():
+        assert row["fmax_mhz"] >= row["clock_mhz"] == BOARDS[name].clock_mhz, name
+        assert row["geometry_id"] == f"{BOARDS[name].chip().geometry_id:#010x}", name

@@ -109,7 +109,20 @@ def _spikes_in(path: Path) -> np.ndarray[Any, Any]:
 
 # Help -----------------------------------------------------------------------------------------------------------------------
 
-COMMANDS = ["compile", "run", "verify", "generate", "build", "boards", "demo", "check-neuron", "traffic", "virtual", "info"]
+COMMANDS = [
+    "compile",
+    "run",
+    "verify",
+    "generate",
+    "build",
+    "program",
+    "boards",
+    "demo",
+    "check-neuron",
+    "traffic",
+    "virtual",
+    "info",
+]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

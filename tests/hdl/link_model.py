@@ -64,6 +64,8 @@ class Device:
     memory: dict[int, int] = field(default_factory=dict)
     resets: int = 0
     expected: int | None = None
+    #: Requests executed since HELLO.
+    since: int = 0
     failed: tuple[Status, int] | None = None
 
     def answer(self, frame: bytes) -> Response:
@@ -72,10 +74,10 @@ class Device:
         count, address = int.from_bytes(frame[2:4], "little"), int.from_bytes(frame[4:8], "little")
         data = [int.from_bytes(frame[i : i + 4], "little") for i in range(8, len(frame) - 4, 4)]
         if operation == Operation.HELLO:
-            self.expected, self.failed = (sequence + 1) % 256, None
+            self.expected, self.failed, self.since = (sequence + 1) % 256, None, 0
             return self._execute(frame, sequence, operation, count, address, data)
         age = None if self.expected is None else (self.expected - sequence) % 256
-        if age is not None and 1 <= age <= REPEAT_WINDOW:
+        if age is not None and 1 <= age <= min(self.since, REPEAT_WINDOW):
             if age == 1 and self.failed is not None:
                 return Response(sequence, *self.failed)
             if operation in READS:
@@ -89,6 +91,7 @@ class Device:
         if age != 0:
             return Response(sequence, Status.BAD_SEQUENCE, 0)
         self.expected = (sequence + 1) % 256
+        self.since += 1
         return self._execute(frame, sequence, operation, count, address, data)
 
     def _execute(self, frame: bytes, sequence: int, operation: int, count: int, address: int, data: list[int]) -> Response:

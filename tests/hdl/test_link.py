@@ -336,16 +336,22 @@ def test_a_repeated_write_is_acknowledged_and_a_repeated_read_is_executed() -> N
     run(script)
 
 
-def test_the_repeat_window_ends_where_it_says() -> None:
+@pytest.mark.parametrize(("window", "executed", "repeated"), [(REPEAT_WINDOW, 0, 0), (REPEAT_WINDOW, 3, 3), (4, 6, 4)])
+def test_what_was_executed_since_hello_can_be_repeated_up_to_the_window(
+    monkeypatch: pytest.MonkeyPatch, window: int, executed: int, repeated: int
+) -> None:
+    monkeypatch.setattr("spikeloom.hdl.link.REPEAT_WINDOW", window)
+    following = (41 + executed) % 256
+
     async def script(bench: Bench, ctx: Any) -> None:
         await bench.hello(ctx, 40)
-        # The next number is 41; 41 - 128 = -87.
-        for back in (1, 2, REPEAT_WINDOW - 1, REPEAT_WINDOW):
-            assert await bench.ask(ctx, (41 - back) % 256, Operation.WRITE, 5, 3, 1, 2, 3) == Response(
-                (41 - back) % 256, Status.OK, 3
-            )
-            assert (await bench.ask(ctx, (41 - back) % 256, Operation.READ, 5, 1)).status == Status.OK
-        beyond = (41 - REPEAT_WINDOW - 1) % 256
+        for number in range(executed):
+            assert await bench.ask(ctx, 41 + number, Operation.READ) == Response(41 + number, Status.OK, 0)
+        for back in range(1, repeated + 1):
+            number = following - back
+            assert await bench.ask(ctx, number, Operation.WRITE, 5, 3, 1, 2, 3) == Response(number, Status.OK, 3)
+            assert (await bench.ask(ctx, number, Operation.READ, 5, 1)).status == Status.OK
+        beyond = following - repeated - 1
         assert await bench.ask(ctx, beyond, Operation.WRITE, 5, 1, 1) == Response(beyond, Status.BAD_SEQUENCE, 0)
         assert await bench.ask(ctx, beyond, Operation.READ, 5, 1) == Response(beyond, Status.BAD_SEQUENCE, 0)
 

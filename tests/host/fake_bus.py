@@ -8,8 +8,9 @@ import numpy as np
 
 from spikeloom.arch.config import ChipConfig
 from spikeloom.arch.memory_map import COUNTER_NAMES, delay_depth, models_and_sets, pack_neurons, regions
-from spikeloom.arch.registers import OUTPUT_ENTRIES, OUTPUT_WINDOW, OUTPUT_WINDOW_WORDS, Address, constants
-from spikeloom.golden.encoder import phase, rate
+from spikeloom.arch.random import INDEX_STEP, key_of_tick, random_numbers
+from spikeloom.arch.registers import INTENSITY_SCALE, OUTPUT_ENTRIES, OUTPUT_WINDOW, OUTPUT_WINDOW_WORDS, Address, constants
+from spikeloom.golden.encoder import phase
 from spikeloom.host.bus import Bus, WordsArray
 from tests.helpers import LoneCore
 
@@ -17,6 +18,12 @@ from tests.helpers import LoneCore
 SETTINGS = (
     Address.ENCODE_AT, Address.ENCODE_STEPS, Address.ENCODE_INDEX, Address.ENCODE_SEED, Address.READOUT, Address.PERIOD,
 )  # fmt: skip
+
+
+def rate_of_index(value: int, steps: int, seed: int, index: int) -> np.ndarray:
+    """Whether an intensity with an index fires in each step (``docs/encoder.md``)."""
+    numbers = [int(random_numbers(key_of_tick(seed, step), np.array([index]))[0]) for step in range(steps)]
+    return np.array([INTENSITY_SCALE * (number >> 16) < value << 16 for number in numbers])
 
 
 class FakeBus(Bus):
@@ -134,15 +141,13 @@ class FakeBus(Bus):
         at, steps, index, seed = (self._settings[address] for address in SETTINGS[:4])
         first, count, is_rate = steps & 0xFFFF, steps >> 16 & 15, bool(steps >> 20)
         assert self.encoder == "rate" or (self.encoder == "phase" and not is_rate)
-        values = np.zeros(index + 1, np.int64)
-        values[index] = value
-        spikes = rate(values, first + count, seed) if is_rate else phase(values, first + count)
-        for number in np.flatnonzero(spikes[first:, index]).tolist():
+        fires = rate_of_index(value, first + count, seed, index) if is_rate else phase(np.array([value]), first + count)[:, 0]
+        for number in np.flatnonzero(fires[first:]).tolist():
             delay = (at >> 16 & 15) + number
             assert delay <= 15
             self._inject(at & 0xFFFF, delay)
         self._settings[Address.ENCODE_AT] += 1
-        self._settings[Address.ENCODE_INDEX] += 1
+        self._settings[Address.ENCODE_INDEX] = (index + INDEX_STEP) % (1 << 32)
 
     def _run(self, ticks: int) -> None:
         core = self._chip()

@@ -567,7 +567,6 @@ def _joined() -> LoadableImage:
     return loadable(config, pack(config, contents))
 
 
-@pytest.mark.xfail(reason="a count counts each spike, and outputs of one number are joined by golden chips")
 @pytest.mark.parametrize("kind", KINDS)
 def test_outputs_of_one_number_are_counted_once_a_tick(kind: str) -> None:
     image = _joined()
@@ -576,7 +575,6 @@ def test_outputs_of_one_number_are_counted_once_a_tick(kind: str) -> None:
     assert chip.run(spikes, counts=True).tolist() == GoldenChip(image).run(spikes, counts=True).tolist() == [[5], [5]]
 
 
-@pytest.mark.xfail(reason="more entries come than are asked for: (outputs + 1) for each tick")
 def test_outputs_of_one_number_are_all_seen_when_samples_run_ahead() -> None:
     config = CoreConfig(axons=1, neurons=40, lanes=8, models=(Lif(fraction_bits=0),))
     image = core_case(config, 0).image

@@ -9,10 +9,12 @@ import pytest
 
 from spikeloom.arch.config import ENCODERS
 from spikeloom.arch.image import LoadableImage
+from spikeloom.arch.random import INDEX_STEP
 from spikeloom.arch.registers import Address
 from spikeloom.golden.encoder import phase, rate
 from spikeloom.host.feed import IntensityFeed, Segment, SpikeFeed, segments
 from spikeloom.sim.faults import CONFIG, campaign_image
+from tests.host.fake_bus import rate_of_index
 
 AXONS = CONFIG.cores[0].axons
 
@@ -114,10 +116,8 @@ class Encoder:
                     fires = phase(np.array([value]), first + count)[:, 0]
                 else:
                     index = self.registers[Address.ENCODE_INDEX]
-                    values = np.zeros(index + 1, np.int64)
-                    values[index] = value
-                    fires = rate(values, first + count, self.registers[Address.ENCODE_SEED])[:, index]
-                    self.registers[Address.ENCODE_INDEX] += 1
+                    fires = rate_of_index(value, first + count, self.registers[Address.ENCODE_SEED], index)
+                    self.registers[Address.ENCODE_INDEX] = (index + INDEX_STEP) % (1 << 32)
                 events += [((at >> 16 & 15) + int(k), at & 0xFFFF) for k in np.flatnonzero(fires[first:])]
                 self.registers[Address.ENCODE_AT] += 1
         return events
@@ -162,9 +162,9 @@ def test_four_intensities_stand_in_a_word_and_the_last_is_filled_up() -> None:
     feed = IntensityFeed([Segment(2, 1, 7, 0, 5)], np.arange(250, 260) % 256, 3, "rate", 0xDEAD_BEEF)
     settings, values = feed.accesses(0, 3)
     assert (settings.address, settings.same) == (Address.ENCODE_AT, False)
-    # Core 1, delay 1, axon 7; step 0, 3 steps, rate; input 2; seed.
+    # Core 1, delay 1, axon 7; step 0, 3 steps, rate; index of input 2; seed.
     assert settings.words is not None
-    assert settings.words.tolist() == [0x0011_0007, 0x0013_0000, 2, 0xDEAD_BEEF]
+    assert settings.words.tolist() == [0x0011_0007, 0x0013_0000, 2 * INDEX_STEP % (1 << 32), 0xDEAD_BEEF]
     assert (values.address, values.same) == (Address.INTENSITY, True)
     assert values.words is not None
     # 252, 253, 254, 255, 0.

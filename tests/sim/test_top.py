@@ -114,8 +114,8 @@ def test_an_unknown_address_ends_a_request_and_says_after_how_many_words(bus):
 
 def test_a_running_chip_says_busy_after_a_while_and_where_it_stopped(bus):
     bus.write(Address.PERIOD, np.array([WAIT_CYCLES], np.uint32))
-    # The second word waits for two ticks.
-    response = bus.request(Operation.WRITE_SAME, Address.RUN, 2, (2, 1))
+    # The second word waits for the third tick, which begins two periods after the first.
+    response = bus.request(Operation.WRITE_SAME, Address.RUN, 2, (3, 1))
     assert (response.status, response.count) == (Status.BUSY, 1)
     assert bus.request(Operation.READ, Address.STATUS, 1).status == Status.STOPPED
     bus.hello()
