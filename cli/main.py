@@ -305,6 +305,7 @@ def virtual(
         try:
             hardware.wait()
         except KeyboardInterrupt:
+            hardware.stop()
             print(
                 f"{hardware.top.cycles} clock cycles, {hardware.top.bytes_in} bytes in, {hardware.top.bytes_out} out",
                 file=sys.stderr,

@@ -36,8 +36,8 @@ from spikeloom.sim.rtl_bus import RtlBus
 from spikeloom.sim.verify import LockstepResult
 
 _WORDS = ctypes.POINTER(ctypes.c_uint32)
-#: What yosys' models need to be read by a simulator: no default values of ports.
-_DEFINES = "`define NO_ICE40_DEFAULT_ASSIGNMENTS\n"
+#: What yosys' models need to be read by a simulator: no default values of ports, no files from beside them.
+_DEFINES = "`define NO_ICE40_DEFAULT_ASSIGNMENTS\n`define NO_INCLUDES\n"
 #: yosys' models of each family's cells, and ours of those that it knows by name only.
 _ICE40_CELLS = (("ice40/cells_sim.v",), ())
 _CELLS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

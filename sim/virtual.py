@@ -84,12 +84,17 @@ class VirtualBoard:
         while not self._ended.wait(1):
             pass
 
+    def stop(self) -> None:
+        """Let no more time pass."""
+        if not self._ended.is_set():
+            os.write(self._wake, b"\0")
+            self._ended.wait()
+
     def close(self) -> None:
         """Switch it off."""
         if not self._closed:
             self._closed = True
-            os.write(self._wake, b"\0")
-            self._ended.wait()
+            self.stop()
             self.top.close()
             for end in (self._board, self._terminal, self._stopped, self._wake):
                 os.close(end)

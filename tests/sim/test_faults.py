@@ -77,10 +77,10 @@ def in_the_middle(line: FaultyLine, after: int, action) -> None:
 def test_a_line_with_many_faults_loses_nothing_and_does_nothing_twice():
     """Every byte has four chances of 1e-3 to be hit, in both directions."""
     campaign = Campaign(seed=11)
-    difference, figures = campaign.run(1500)
+    difference, figures = campaign.run(800)
     campaign.line.close()
     assert difference is None, difference
-    assert figures.commands >= 1500
+    assert figures.commands >= 800
     assert min(figures.faults[kind] for kind in KINDS) > 200
     assert min(figures.ticks, figures.spikes) > 300
     assert figures.events > 5000
@@ -93,7 +93,7 @@ def test_a_line_with_many_faults_loses_nothing_and_does_nothing_twice():
 def test_the_campaign_finds_a_driver_that_reads_again_what_was_overwritten(monkeypatch):
     monkeypatch.setattr(FramedBus, "_spoilt", staticmethod(lambda under_way: False))
     campaign = Campaign(seed=1)
-    difference, _ = campaign.run(1500)
+    difference, _ = campaign.run(800)
     campaign.line.close()
     assert difference is not None
     assert difference.startswith("command ")
@@ -112,7 +112,7 @@ def test_the_campaign_finds_a_driver_that_writes_twice(monkeypatch):
 
     monkeypatch.setattr(FramedBus, "_send_again", send_anew)
     campaign = Campaign(seed=1)
-    difference, _ = campaign.run(1500)
+    difference, _ = campaign.run(800)
     campaign.line.close()
     assert difference is not None
     assert difference.startswith("command ")

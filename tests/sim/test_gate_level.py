@@ -24,12 +24,9 @@ TICKS = 40
 LIF = CoreConfig(
     axons=64, neurons=32, weight_bits=4, lanes=4, models=(Lif(state_bits=20, current_bits=16, negative_threshold=True),),
 )  # fmt: skip
-#: The UltraPlus has its multipliers and 256-kbit memories, the others' weights lie in block RAM.
+#: The UltraPlus has its multipliers and 256-kbit memories, the ECP5 its block and LUT RAM. The other iCE40 is tested with its serial port.
 CHIPS: dict[str, ChipConfig] = {
     "ice40-up": ChipConfig(cores=(LIF,)),
-    "ice40": ChipConfig(
-        cores=(CoreConfig(axons=40, neurons=24, weight_bits=2, lanes=8, pipelines=1, models=(Lif(state_bits=14, bias_bits=10),)),)
-    ),
     "ecp5": ChipConfig(cores=(LIF,)),
 }
 SMALL_LIF = Lif(state_bits=12, fraction_bits=4, bias_bits=0, refractory_bits=0)
