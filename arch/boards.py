@@ -112,6 +112,7 @@ _UP5K = Part(
     fabric="ice40-up",
     clock_mhz=30.0,
     axon_divisor=2,
+    encoder="phase",
     cores={
         8: CoreConfig(
             axons=1024,
@@ -239,7 +240,7 @@ BOARDS = {
         _listed("ulx3s-12f", "Radiona ULX3S (ECP5 LFE5U-12F)", "LFE5U-12F", 90.0, 3_000_000, _FT231X),
         _listed("ulx3s-25f", "Radiona ULX3S (ECP5 LFE5U-25F)", "LFE5U-25F", 90.0, 3_000_000, _FT231X),
         _listed("ulx3s-45f", "Radiona ULX3S (ECP5 LFE5U-45F)", "LFE5U-45F", 90.0, 3_000_000, _FT231X),
-        _listed("ulx3s", "Radiona ULX3S (ECP5 LFE5U-85F)", "LFE5U-85F", 90.0, 3_000_000, _FT231X),
+        _listed("ulx3s", "Radiona ULX3S (ECP5 LFE5U-85F)", "LFE5U-85F", 75.0, 3_000_000, _FT231X),
         _listed("ecp5-5g-evn", "Lattice ECP5-5G evaluation board (LFE5UM5G-85F)", "LFE5UM5G-85F", 108.0, 12_000_000, _FT2232H),
         _listed("ecpix5", "LambdaConcept ECPIX-5 (LFE5UM5G-85F)", "LFE5UM5G-85F", 108.0, 12_000_000, _FT2232H),
         _listed("orangecrab-r0-2", "OrangeCrab r0.2 (ECP5 LFE5U-25F)", "LFE5U-25F", 120.0, 3_000_000, _ADAPTER),

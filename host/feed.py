@@ -93,14 +93,17 @@ class IntensityFeed(Feed):
             values = self._values[part.index : part.index + part.size]
             if begin >= end or not values.any():
                 continue
+            # Without zeros at both ends, of which images have many.
+            skip, last = np.flatnonzero(values)[[0, -1]].tolist()
+            values = values[skip : last + 1]
             delay = begin + part.offset - first + 1
-            at = part.axon | delay << EVENT_AXON_BITS | part.core << _CORE_SHIFT
+            at = part.axon + skip | delay << EVENT_AXON_BITS | part.core << _CORE_SHIFT
             steps = begin | (end - begin) << 16 | int(self._code == "rate") << 20
             settings = (
-                [at, steps, int(input_index(np.array(part.index, np.int64))), self._seed] if self._code == "rate" else [at, steps]
+                [at, steps, int(input_index(np.array(part.index + skip, np.int64))), self._seed] if self._code == "rate" else [at, steps]
             )
-            padded = np.zeros(-(-part.size // _INTENSITIES) * _INTENSITIES, np.uint8)
-            padded[: part.size] = values
+            padded = np.zeros(-(-len(values) // _INTENSITIES) * _INTENSITIES, np.uint8)
+            padded[: len(values)] = values
             result += [
                 Access(Address.ENCODE_AT, np.array(settings, np.uint32)),
                 Access(Address.INTENSITY, padded.view("<u4").astype(np.uint32), same=True),

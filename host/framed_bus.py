@@ -64,7 +64,8 @@ class FramedBus(Bus):
     repeats : int
         Times that requests had to be sent again.
     window : int
-        Bytes of requests that may be under way. It grows as long as nothing is lost, and is halved when something is.
+        Bytes of requests that may be under way. It is halved when something is lost, and then grows by a byte per request; before the first
+        loss, by the length of each request.
 
     Raises
     ------
@@ -82,6 +83,8 @@ class FramedBus(Bus):
         self.stream, self.timeout, self.attempts = stream, timeout, attempts
         self.repeats = 0
         self.window = LEAST_WINDOW
+        # Most that has not led to a loss lately.
+        self._most = MOST_WINDOW
         self._sequence = 0
         self._pending = b""
         self._frames: deque[bytes] = deque()
@@ -244,7 +247,8 @@ class FramedBus(Bus):
             busy = 0
             done = under_way.popleft()
             in_way -= len(done.line)
-            self.window = min(MOST_WINDOW, self.window + len(done.line))
+            self.window = min(self._most, self.window + len(done.line))
+            self._most = min(MOST_WINDOW, self._most + 1)
             if done.forgotten:
                 continue
             words += response.data
@@ -284,7 +288,7 @@ class FramedBus(Bus):
 
     def _send_again(self, under_way: deque[_Sent]) -> None:
         self.repeats += 1
-        self.window = max(LEAST_WINDOW, self.window // 2)
+        self.window = self._most = max(LEAST_WINDOW, self.window // 2)
         self.stream.send(_END + b"".join(sent.line for sent in under_way))
 
     def _begin_again(self, under_way: deque[_Sent], response: Response) -> None:

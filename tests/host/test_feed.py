@@ -159,7 +159,7 @@ def test_what_does_not_fire_is_not_sent() -> None:
 
 
 def test_four_intensities_stand_in_a_word_and_the_last_is_filled_up() -> None:
-    feed = IntensityFeed([Segment(2, 1, 7, 0, 5)], np.arange(250, 260) % 256, 3, "rate", 0xDEAD_BEEF)
+    feed = IntensityFeed([Segment(2, 1, 7, 0, 5)], np.arange(249, 259) % 256, 3, "rate", 0xDEAD_BEEF)
     settings, values = feed.accesses(0, 3)
     assert (settings.address, settings.same) == (Address.ENCODE_AT, False)
     # Core 1, delay 1, axon 7; step 0, 3 steps, rate; index of input 2; seed.
@@ -167,5 +167,14 @@ def test_four_intensities_stand_in_a_word_and_the_last_is_filled_up() -> None:
     assert settings.words.tolist() == [0x0011_0007, 0x0013_0000, 2 * INDEX_STEP % (1 << 32), 0xDEAD_BEEF]
     assert (values.address, values.same) == (Address.INTENSITY, True)
     assert values.words is not None
-    # 252, 253, 254, 255, 0.
-    assert values.words.tolist() == [0xFFFE_FDFC, 0x0000_0000]
+    # 251, 252, 253, 254, 255.
+    assert values.words.tolist() == [0xFEFD_FCFB, 0x0000_00FF]
+
+
+def test_zeros_at_both_ends_are_not_sent() -> None:
+    feed = IntensityFeed([Segment(2, 1, 7, 0, 8)], np.array([9, 9, 0, 0, 5, 0, 6, 0, 0, 0, 9]), 3, "rate", 1)
+    settings, values = feed.accesses(0, 3)
+    assert settings.words is not None
+    assert values.words is not None
+    assert settings.words.tolist() == [0x0011_0009, 0x0013_0000, 4 * INDEX_STEP % (1 << 32), 1]
+    assert values.words.tolist() == [0x0006_0005]

@@ -81,19 +81,19 @@ def test_a_line_with_many_faults_loses_nothing_and_does_nothing_twice():
     campaign.line.close()
     assert difference is None, difference
     assert figures.commands >= 800
-    assert min(figures.faults[kind] for kind in KINDS) > 200
-    assert min(figures.ticks, figures.spikes) > 300
-    assert figures.events > 5000
+    assert min(figures.faults[kind] for kind in KINDS) > 120
+    assert min(figures.ticks, figures.spikes) > 150
+    assert figures.events > 2500
     # The driver and the link had to do something about it.
-    assert figures.repeats > 300
-    assert figures.link_errors > 500
-    assert figures.interrupted > 20
+    assert figures.repeats > 150
+    assert figures.link_errors > 250
+    assert figures.interrupted > 8
 
 
 def test_the_campaign_finds_a_driver_that_reads_again_what_was_overwritten(monkeypatch):
     monkeypatch.setattr(FramedBus, "_spoilt", staticmethod(lambda under_way: False))
     campaign = Campaign(seed=1)
-    difference, _ = campaign.run(800)
+    difference, _ = campaign.run(1500)
     campaign.line.close()
     assert difference is not None
     assert difference.startswith("command ")
@@ -112,7 +112,7 @@ def test_the_campaign_finds_a_driver_that_writes_twice(monkeypatch):
 
     monkeypatch.setattr(FramedBus, "_send_again", send_anew)
     campaign = Campaign(seed=1)
-    difference, _ = campaign.run(800)
+    difference, _ = campaign.run(1500)
     campaign.line.close()
     assert difference is not None
     assert difference.startswith("command ")
