@@ -234,7 +234,7 @@ BOARDS = {
     for board in (
         # A loop makes multiples of 0.75 MHz from 12 MHz. The next with a rate above 3 Mbaud is 39.75 MHz, which few seeds meet.
         _listed("icebreaker", "1BitSquared iCEBreaker (iCE40UP5K)", "iCE40UP5K", 36.0, 6_000_000, _FT2232H),
-        _listed("upduino-v3", "tinyVision.ai UPduino v3 (iCE40UP5K)", "iCE40UP5K", 36.0, 3_000_000, _ADAPTER),
+        _listed("upduino-v3", "tinyVision.ai UPduino v3 (iCE40UP5K)", "iCE40UP5K", 33.0, 3_000_000, _ADAPTER),
         _listed("ice40-hx8k-b-evn", "Lattice iCE40-HX8K breakout (iCE40HX8K)", "iCE40HX8K", 72.0, 12_000_000, _FT2232H),
         _listed("tinyfpga-bx", "TinyFPGA BX (iCE40LP8K)", "iCE40LP8K", 57.0, 3_000_000, _ADAPTER),
         _listed("ulx3s-12f", "Radiona ULX3S (ECP5 LFE5U-12F)", "LFE5U-12F", 90.0, 3_000_000, _FT231X),

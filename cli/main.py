@@ -14,7 +14,7 @@ import numpy as np
 import typer
 
 import spikeloom
-from spikeloom.arch.boards import BOARDS, board_geometry
+from spikeloom.arch.boards import board_geometry
 from spikeloom.arch.config import ChipConfig
 from spikeloom.arch.errors import ConfigError, InputError, SpikeloomError
 from spikeloom.cli.console import print_table, progress_bar, say, spinner, warn
@@ -75,7 +75,7 @@ BoardOption = Annotated[
         "--board",
         "-b",
         metavar="BOARD",
-        help=f"Board: {', '.join(BOARDS)}; or another of amaranth-boards (docs/boards.md).",
+        help="A board of 'spikeloom boards', or another of amaranth-boards (docs/boards.md).",
         show_default=True,
     ),
 ]

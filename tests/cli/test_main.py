@@ -377,7 +377,7 @@ def _check_mistake(result: Result, code: int, message: str) -> None:
         ("delay.nir", (), 1, "is a 'Delay'; supported are"),
         ("nan.nir", (), 1, "weight"),
         ("large.nir", (), 1, "300"),
-        (NETWORK, ("--board", "pynq"), 2, "no board is called 'pynq'; there are icebreaker, ulx3s"),
+        (NETWORK, ("--board", "pynq"), 2, "no board is called 'pynq'; there are icebreaker, upduino-v3"),
         (NETWORK, ("--weight-bits", 1), 2, "1"),
         (NETWORK, ("--weight-bits", 16), 2, "icebreaker has no geometry with 16-bit weights; the widest is 8"),
         (NETWORK, ("--dt", "soon"), 2, "--dt is 'soon'; it must be a number of seconds, 'auto' or 'steps'"),
@@ -481,7 +481,7 @@ def test_a_limit_below_one_is_refused(command: Command, files: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--board", "pynq"), "no board is called 'pynq'; there are icebreaker, ulx3s"),
+        (("--board", "pynq"), "no board is called 'pynq'; there are icebreaker, upduino-v3"),
         (("--weight-bits", 3), "icebreaker has no geometry with 3-bit weights; choose 8 or 4"),
         (("--weight-bits", 16), "icebreaker has no geometry with 16-bit weights; choose 8 or 4"),
         (("--board", "ulx3s", "--image", "net.loom"), "the image was made for icebreaker, not for ulx3s; use --board icebreaker"),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from spikeloom.arch.random import INDEX_STEP
 from spikeloom.arch.registers import INTENSITY_SCALE
 from spikeloom.golden import encoder as golden
 from spikeloom.hdl.encoder import INTENSITIES, Encoder
@@ -114,7 +115,13 @@ def test_full_scale_fires_in_every_step_and_zero_never() -> None:
 def test_axon_and_index_grow_and_stay_between_words_until_they_are_set() -> None:
     intensities = np.random.default_rng(4).integers(1, 256, 4000)
     spikes = golden.rate(intensities, 4, 5)
-    writes = [_steps(0, 4, rate=True), ("set_seed", 5), _at(100, 1), ("set_index", 3000), *_words(intensities[3000:3008].tolist())]
+    writes = [
+        _steps(0, 4, rate=True),
+        ("set_seed", 5),
+        _at(100, 1),
+        ("set_index", 3000 * INDEX_STEP % 2**32),
+        *_words(intensities[3000:3008].tolist()),
+    ]
     # Another place for the same inputs, another input for the same place; core and axon at their ends.
     writes += [_at(0xFFF8, 2, core=0xFFF), ("set_index", 0), *_words(intensities[:8].tolist())]
     writes += [("set_index", 2**32 - 4), _at(7, 1), *_words([255] * 4)]
