@@ -75,7 +75,7 @@ BoardOption = Annotated[
         "--board",
         "-b",
         metavar="BOARD",
-        help="A board of 'spikeloom boards', or another of amaranth-boards (docs/boards.md).",
+        help="One that 'spikeloom boards' lists, or another module of amaranth_boards.",
         show_default=True,
     ),
 ]

@@ -100,7 +100,9 @@ class IntensityFeed(Feed):
             at = part.axon + skip | delay << EVENT_AXON_BITS | part.core << _CORE_SHIFT
             steps = begin | (end - begin) << 16 | int(self._code == "rate") << 20
             settings = (
-                [at, steps, int(input_index(np.array(part.index + skip, np.int64))), self._seed] if self._code == "rate" else [at, steps]
+                [at, steps, int(input_index(np.array(part.index + skip, np.int64))), self._seed]
+                if self._code == "rate"
+                else [at, steps]
             )
             padded = np.zeros(-(-len(values) // _INTENSITIES) * _INTENSITIES, np.uint8)
             padded[: len(values)] = values

@@ -39,7 +39,7 @@ def test_board_is_found_by_the_name_it_carries_and_by_that_of_a_module(name: str
 
 @pytest.mark.parametrize(("name", "bits"), EVERY)
 def test_core_has_the_weight_width_under_which_it_is_listed(name: str, bits: int) -> None:
-    assert BOARDS[name].chip(bits) == ChipConfig(cores=(BOARDS[name].cores[bits],))
+    assert BOARDS[name].chip(bits) == ChipConfig(cores=(BOARDS[name].cores[bits],), encoder=BOARDS[name].encoder)
     assert BOARDS[name].chip(bits).cores[0].weight_bits == bits
 
 

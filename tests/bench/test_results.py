@@ -22,7 +22,6 @@ NAMES = (
     "golden_speed",
     "chip_size",
     "link",
-    "simulators",
 )
 
 
