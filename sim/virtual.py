@@ -38,6 +38,8 @@ class VirtualBoard:
         Target whose memories are built in.
     wave : Wave or None
         Waveform to write from the start until the board is switched off, or has run for the waveform's number of cycles.
+    clock_khz : int
+        What the chip's register ``CLOCK`` says.
 
     Attributes
     ----------
@@ -47,8 +49,10 @@ class VirtualBoard:
         The hardware. Not to be used while the board runs.
     """
 
-    def __init__(self, config: ChipConfig, divisor: int = 8, fabric: Fabric = GENERIC, wave: Wave | None = None) -> None:
-        self.top = CompiledTop(config, divisor, fabric, wave)
+    def __init__(
+        self, config: ChipConfig, divisor: int = 8, fabric: Fabric = GENERIC, wave: Wave | None = None, clock_khz: int = 0
+    ) -> None:
+        self.top = CompiledTop(config, divisor, fabric, wave, clock_khz)
         self._board, self._terminal = os.openpty()
         # As long as this end is open, the port outlives programs that use it.
         tty.setraw(self._terminal)
@@ -123,7 +127,8 @@ def virtual_board(config: ChipConfig, board: str = "", fabric: Fabric | None = N
     if not board:
         return VirtualBoard(config, fabric=fabric or GENERIC, wave=wave)
     geometry = board_geometry(board)
-    return VirtualBoard(config, divisor_for(geometry.clock_mhz * 1e6, geometry.baud), fabric or FABRICS[geometry.fabric], wave)
+    clock = geometry.clock_mhz * 1e6
+    return VirtualBoard(config, divisor_for(clock, geometry.baud), fabric or FABRICS[geometry.fabric], wave, round(clock / 1e3))
 
 
 def open_virtual(image: LoadableImage, fabric: Fabric | None = None, progress: Progress | None = None) -> BusChip:
