@@ -106,8 +106,8 @@ class Part:
     encoder: str = ""
 
 
-#: UP5K: 30 block RAMs of 4 kbit and four of 256 kbit for the weights, which give 64 bits per cycle.
 _UP5K_NEURON = Lif(state_bits=22, refractory_bits=4)
+#: UP5K: 30 block RAMs of 4 kbit and four of 256 kbit for the weights, which give 64 bits per cycle.
 _UP5K = Part(
     fabric="ice40-up",
     clock_mhz=30.0,
@@ -137,9 +137,9 @@ _UP5K = Part(
     },
 )
 
+_ICE40_NEURON = Lif(state_bits=20, refractory_bits=4)
 #: HX8K and LP8K: 32 block RAMs of 4 kbit for everything, no multipliers. A block has 16 bits for each of its 256 words, so the width of a
 #: memory counts more than its depth, and few lanes leave more of them for weights.
-_ICE40_NEURON = Lif(state_bits=20, refractory_bits=4)
 _HX8K = Part(
     fabric="ice40",
     clock_mhz=60.0,
@@ -224,15 +224,19 @@ _FT231X = "FT231X: 3 Mbaud at most (its data sheet, section 1)"
 _ADAPTER = "an adapter of your own, 3.3 V; 3 Mbaud is the limit of FT232R and FT231X"
 
 
-def _listed(name: str, title: str, part: str, clock_mhz: float, baud: int, bridge: str) -> BoardGeometry:
-    kind = PARTS[part]
-    return BoardGeometry(name, title, part, kind.fabric, clock_mhz, baud, bridge, kind.cores, kind.axon_divisor, kind.encoder)
+def _board(name: str, title: str, device: str, part: Part, clock_mhz: float, baud: int, bridge: str) -> BoardGeometry:
+    """A board with the defaults of its part."""
+    return BoardGeometry(name, title, device, part.fabric, clock_mhz, baud, bridge, part.cores, part.axon_divisor, part.encoder)
+
+
+def _listed(name: str, title: str, device: str, clock_mhz: float, baud: int, bridge: str) -> BoardGeometry:
+    return _board(name, title, device, PARTS[device], clock_mhz, baud, bridge)
 
 
 BOARDS = {
     board.name: board
     for board in (
-        # A loop makes multiples of 0.75 MHz from 12 MHz. The next with a rate above 3 Mbaud is 39.75 MHz, which few seeds meet.
+        # A loop makes multiples of 0.75 MHz from 12 MHz. The next with a rate above 3 Mbaud is 39.75 MHz, which the design does not meet.
         _listed("icebreaker", "1BitSquared iCEBreaker (iCE40UP5K)", "iCE40UP5K", 36.0, 6_000_000, _FT2232H),
         _listed("upduino-v3", "tinyVision.ai UPduino v3 (iCE40UP5K)", "iCE40UP5K", 33.0, 3_000_000, _ADAPTER),
         _listed("ice40-hx8k-b-evn", "Lattice iCE40-HX8K breakout (iCE40HX8K)", "iCE40HX8K", 72.0, 12_000_000, _FT2232H),
@@ -248,6 +252,8 @@ BOARDS = {
 }
 #: Rate of boards that are not listed: what every common bridge can do.
 OTHER_BAUD = 1_000_000
+#: Rates at which a board may answer, the fastest first.
+RATES = sorted({OTHER_BAUD, *(board.baud for board in BOARDS.values())}, reverse=True)
 
 
 def board_geometry(name: str) -> BoardGeometry:
@@ -273,15 +279,5 @@ def _other(platform: Platform) -> BoardGeometry:
             f"{platform.name} has a part for which there is no default geometry, {platform.device}; there is one for iCE40UP5K, "
             "iCE40HX8K, iCE40LP8K and ECP5"
         )
-    return BoardGeometry(
-        name=platform.name,
-        title=f"{platform.name} of amaranth-boards ({platform.device})",
-        part=platform.device,
-        fabric=part.fabric,
-        clock_mhz=part.clock_mhz,
-        baud=OTHER_BAUD,
-        bridge="unknown",
-        cores=part.cores,
-        axon_divisor=part.axon_divisor,
-        encoder=part.encoder,
-    )
+    title = f"{platform.name} of amaranth-boards ({platform.device})"
+    return _board(platform.name, title, platform.device, part, part.clock_mhz, OTHER_BAUD, "unknown")

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from spikeloom.arch.boards import BOARDS, OTHER_BAUD
-from spikeloom.arch.errors import LinkError
+from spikeloom.arch.boards import BOARDS, RATES
+from spikeloom.arch.config import ENCODERS
 from spikeloom.arch.registers import Address
 from spikeloom.cli.console import print_table
-from spikeloom.host.framed_bus import FramedBus
-from spikeloom.host.ports import ASK_ATTEMPTS, ASK_TIMEOUT, find_port
-from spikeloom.host.stream import open_port
+from spikeloom.host.ports import find_port, open_bus
 
 
 def board_info(port: str, baud: int | None) -> None:
     """Ask the board behind a port, and print a table."""
-    rates = [baud] if baud else sorted({OTHER_BAUD, *(board.baud for board in BOARDS.values())}, reverse=True)
+    rates = [baud] if baud else RATES
     if port == "auto":
-        port, rate = find_port(rates)
-        bus = FramedBus(open_port(port, rate))
-    else:
-        bus = _open(port, rates)
+        port = find_port(rates)
+    bus = open_bus(port, rates)
     try:
         values = {address: int(bus.read(address, 1)[0]) for address in _ASKED}
     finally:
@@ -38,7 +34,7 @@ def board_info(port: str, baud: int | None) -> None:
         ("clock", f"{values[Address.CLOCK] / 1000:g} MHz" if values[Address.CLOCK] else "unknown"),
         ("geometry", f"{geometry:#010x}" + (f" (default of {' and '.join(known)})" if known else "")),
         ("mesh", f"{columns} x {rows} cores"),
-        ("encoder", ("none", "phase", "phase and rate", "?")[field(Address.GEOMETRY_5, 21, 2)]),
+        ("encoder", dict(enumerate(ENCODERS)).get(field(Address.GEOMETRY_5, 21, 2), "unknown") or "none"),
         ("core 0: axons, neurons", f"{field(Address.GEOMETRY_0, 0, 16)}, {field(Address.GEOMETRY_0, 16, 16)}"),
         ("core 0: weights", f"{field(Address.GEOMETRY_1, 0, 8)} bits, {field(Address.GEOMETRY_1, 8, 8)} per cycle"),
         ("state", "busy" if field(Address.STATUS, 0, 1) else "idle"),
@@ -47,16 +43,6 @@ def board_info(port: str, baud: int | None) -> None:
         ("packets without a destination", str(values[Address.MISROUTED])),
     ]
     print_table(f"spikeloom on {port}", ("what", "value"), lines)
-
-
-def _open(port: str, rates: list[int]) -> FramedBus:
-    """The chip behind a port, at the first rate at which it answers."""
-    for rate in rates[:-1]:
-        try:
-            return FramedBus(open_port(port, rate), timeout=ASK_TIMEOUT, attempts=ASK_ATTEMPTS)
-        except LinkError:
-            continue
-    return FramedBus(open_port(port, rates[-1]))
 
 
 _ASKED = (

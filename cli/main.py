@@ -230,11 +230,10 @@ def run(
     pace = None if tick_ms is None else tick_ms / 1000
     began = time.monotonic()
     with _open(on, image) as chip, progress_bar(f"running on {on}") as progress:
-        out: np.ndarray[Any, Any]
         if ticks is None:
-            out = chip.run(values, counts=counts, tick_seconds=pace, progress=progress)  # type: ignore[call-overload]
+            out = chip.run(values, counts=counts, tick_seconds=pace, progress=progress)
         else:
-            out = chip.run_intensities(  # type: ignore[call-overload]
+            out = chip.run_intensities(
                 values, ticks, code=code.value, seed=seed, counts=counts, tick_seconds=pace, progress=progress
             )
         counters = chip.counters()

@@ -112,8 +112,9 @@ class Bus(ABC):
                 return
         raise LinkError(f"the chip was still busy after its status was read {IDLE_POLLS} times; is a neighbouring chip missing?")
 
-    def reset(self) -> None:  # noqa: B027 (where there is no link, a chip cannot be reset)
-        """Reset the chip, if that is possible. Memories keep their contents."""
+    def reset(self) -> None:
+        """Reset the chip, where that is possible, and wait until it is idle. Memories keep their contents."""
+        self.settle()
 
     def close(self) -> None:  # noqa: B027 (most have nothing to let go of)
         """Let go of what is on the other side."""
@@ -122,10 +123,6 @@ class Bus(ABC):
     def tiles(self) -> list[Bus]:
         """A bus for each chip behind this one."""
         return [self]
-
-    def counter(self, address: int) -> int:
-        """Value of a register that counts, over all chips."""
-        return int(self.read(address, 1)[0])
 
     def take_outputs(self) -> IntArray:
         """Empty the output queue.

@@ -16,7 +16,7 @@ from spikeloom.arch.packet import Destination
 from spikeloom.arch.registers import IDENT, OUTPUT_ENTRIES, OUTPUT_TICK_BITS, PERIOD_BITS, PROTOCOL_VERSION, Address
 from spikeloom.golden.emitter import Emitter
 from spikeloom.host.bus import Access, Bus, Interrupted, WordsArray, decode_entries, entries_of, event_words, outputs_access
-from spikeloom.host.chip import Chip, Progress, Recording, check_outputs
+from spikeloom.host.chip import Chip, OutputArray, Progress, Recording, check_outputs
 from spikeloom.host.feed import Feed, IntensityFeed, SpikeFeed, segments
 from spikeloom.host.spikes import BoolArray
 from spikeloom.host.streaming import Events
@@ -72,7 +72,6 @@ class BusChip(Chip):
         self._identify()
         # Whatever an earlier driver left behind.
         self.bus.reset()
-        self.bus.settle()
         self._load(check and all(core.readback for core in image.config.cores), progress)
         self.clear()
 
@@ -161,7 +160,6 @@ class BusChip(Chip):
         """See :meth:`Chip.reset`."""
         self._counters, self._others = [], []
         self.bus.reset()
-        self.bus.settle()
         self.clear()
 
     # Runs ----------------------------------------------------------------------------------------------------------------------
@@ -184,7 +182,7 @@ class BusChip(Chip):
 
     def _run(
         self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None, *, counts: bool
-    ) -> tuple[BoolArray | IntArray, dict[str, Recording]]:
+    ) -> tuple[OutputArray, dict[str, Recording]]:
         samples, ticks, _ = spikes.shape
         if record:
             self._need_readback("potentials cannot be recorded")
@@ -196,7 +194,7 @@ class BusChip(Chip):
 
     def _run_intensities(
         self, values: IntArray, ticks: int, code: str, seeds: IntArray, progress: Progress | None, *, counts: bool
-    ) -> BoolArray | IntArray:
+    ) -> OutputArray:
         able = ENCODERS.index(self.image.config.encoder) >= ENCODERS.index(code)
         if not able or len(self.bus.tiles) > 1:
             return super()._run_intensities(values, ticks, code, seeds, progress, counts=counts)
@@ -206,7 +204,7 @@ class BusChip(Chip):
 
     def _run_feeds(
         self, feeds: Iterable[Feed], samples: int, ticks: int, progress: Progress | None, *, counts: bool
-    ) -> BoolArray | IntArray:
+    ) -> OutputArray:
         """Run samples of so many ticks."""
         image = self.image
         total = ticks + image.drain
@@ -220,11 +218,8 @@ class BusChip(Chip):
             and bool((image.output_shift == image.drain).all())
         )
         self._set_readout(counting=on_chip)
-        outputs: BoolArray | IntArray
-        if on_chip:
-            outputs = np.zeros((samples, image.output_size), np.int64)
-        else:
-            outputs = np.zeros((samples, ticks, image.output_size), np.bool_)
+        shape = (samples, image.output_size) if on_chip else (samples, ticks, image.output_size)
+        outputs: OutputArray = np.zeros(shape, np.int64 if on_chip else np.bool_)
         self._counters, self._others, self._state = [], [], {}
         # Where the output memory holds all outputs of a sample, all can be asked for beforehand.
         entries = image.output_size if on_chip else (len(numbers) + 1) * total
@@ -248,7 +243,7 @@ class BusChip(Chip):
     def _counts(self, words: WordsArray) -> IntArray:
         return entries_of(words, 0, self.image.output_size)
 
-    def _run_ticks(self, first: int, count: int, feed: Feed, outputs: BoolArray | IntArray) -> None:
+    def _run_ticks(self, first: int, count: int, feed: Feed, outputs: OutputArray) -> None:
         """Run ticks from ``first`` on, and note their outputs."""
         for _ in self.bus.transact(feed.accesses(first, count)):
             pass
@@ -257,7 +252,7 @@ class BusChip(Chip):
         if outputs.ndim > 1:
             self._note(came, first, count, outputs)
 
-    def _note(self, came: IntArray, first: int, count: int, outputs: BoolArray | IntArray) -> None:
+    def _note(self, came: IntArray, first: int, count: int, outputs: OutputArray) -> None:
         """Note outputs ``[K, 2]`` that came in ``count`` ticks from ``first`` on, in rows of a sample."""
         check_outputs(self.image, came[:, 1], LinkError)
         tick = first + (came[:, 0] - first) % (1 << OUTPUT_TICK_BITS)
@@ -273,9 +268,7 @@ class BusChip(Chip):
 
     # Samples that are sent before the results of those before them have come -------------------------------------------------
 
-    def _run_ahead(
-        self, feeds: Iterable[Feed], total: int, entries: int, outputs: BoolArray | IntArray, progress: Progress | None
-    ) -> None:
+    def _run_ahead(self, feeds: Iterable[Feed], total: int, entries: int, outputs: OutputArray, progress: Progress | None) -> None:
         """Run samples whose outputs the output memory holds, ``entries`` of them at most."""
         samples = len(outputs)
         source = iter(feeds)
@@ -321,7 +314,7 @@ class BusChip(Chip):
         yield outputs_access(0, entries)
         yield from self._counter_accesses()
 
-    def _note_sample(self, read: list[WordsArray], total: int, outputs: BoolArray | IntArray, number: int) -> None:
+    def _note_sample(self, read: list[WordsArray], total: int, outputs: OutputArray, number: int) -> None:
         places, words, *counters = read
         if outputs.ndim == 2:
             outputs[number] = self._counts(words)
@@ -445,10 +438,7 @@ class BusChip(Chip):
 
     def _finish(self) -> None:
         """Keep the counters of a sample that has ended."""
-        if self._counts_work:
-            self._counters.append([self.read_counters(core) for core in range(len(self.image.config.cores))])
-        overruns = {"overruns": self.bus.counter(Address.OVERRUNS)} if self._paced else {}
-        self._others.append({"misrouted": self.misrouted} | overruns)
+        self._note_counters(list(self.bus.transact(self._counter_accesses())))
 
     def read_counters(self, core: int = 0) -> dict[str, int]:
         """Counters of a core now, since the last :meth:`clear`."""
@@ -457,7 +447,7 @@ class BusChip(Chip):
     @property
     def misrouted(self) -> int:
         """Packets since the last :meth:`clear` that left the mesh, or were for a host where there is none."""
-        return self.bus.counter(Address.MISROUTED)
+        return int(self.bus.read(Address.MISROUTED, 1)[0])
 
     def _need_readback(self, what: str) -> None:
         if not all(core.readback for core in self.image.config.cores):

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Self, overload
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ from spikeloom.golden.encoder import encode
 from spikeloom.host.spikes import BoolArray, check_intensities, check_spikes
 from spikeloom.host.streaming import Events, StreamRows
 
+#: Outputs of a run: bool where they are spikes, int64 where they are counts.
+OutputArray = npt.NDArray[Any]
 #: Called with the number of samples done and their total.
 Progress = Callable[[int, int], None]
 
@@ -56,28 +58,6 @@ class Chip(ABC):
         self.image = image
         self.recorded: dict[str, Recording] = {}
 
-    @overload
-    def run(
-        self,
-        spikes: npt.ArrayLike,
-        *,
-        record: Sequence[str] = ...,
-        counts: Literal[False] = ...,
-        tick_seconds: float | None = ...,
-        progress: Progress | None = ...,
-    ) -> BoolArray: ...
-
-    @overload
-    def run(
-        self,
-        spikes: npt.ArrayLike,
-        *,
-        record: Sequence[str] = ...,
-        counts: Literal[True],
-        tick_seconds: float | None = ...,
-        progress: Progress | None = ...,
-    ) -> IntArray: ...
-
     def run(
         self,
         spikes: npt.ArrayLike,
@@ -86,7 +66,7 @@ class Chip(ABC):
         counts: bool = False,
         tick_seconds: float | None = None,
         progress: Progress | None = None,
-    ) -> BoolArray | IntArray:
+    ) -> OutputArray:
         """Run samples, each from the initial state, and return the outputs.
 
         Parameters
@@ -128,32 +108,6 @@ class Chip(ABC):
         outputs, self.recorded = self._run(samples, tuple(record), progress, counts=counts)
         return outputs[0] if np.ndim(spikes) == 2 else outputs
 
-    @overload
-    def run_intensities(
-        self,
-        values: npt.ArrayLike,
-        ticks: int,
-        *,
-        code: str = ...,
-        seed: int = ...,
-        counts: Literal[False] = ...,
-        tick_seconds: float | None = ...,
-        progress: Progress | None = ...,
-    ) -> BoolArray: ...
-
-    @overload
-    def run_intensities(
-        self,
-        values: npt.ArrayLike,
-        ticks: int,
-        *,
-        code: str = ...,
-        seed: int = ...,
-        counts: Literal[True],
-        tick_seconds: float | None = ...,
-        progress: Progress | None = ...,
-    ) -> IntArray: ...
-
     def run_intensities(
         self,
         values: npt.ArrayLike,
@@ -164,7 +118,7 @@ class Chip(ABC):
         counts: bool = False,
         tick_seconds: float | None = None,
         progress: Progress | None = None,
-    ) -> BoolArray | IntArray:
+    ) -> OutputArray:
         """Run samples of intensities, such as the pixels of images. A chip with an encoder makes the spikes itself.
 
         Parameters
@@ -229,12 +183,12 @@ class Chip(ABC):
     @abstractmethod
     def _run(
         self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None, *, counts: bool
-    ) -> tuple[BoolArray | IntArray, dict[str, Recording]]:
+    ) -> tuple[OutputArray, dict[str, Recording]]:
         """Run checked samples ``[samples, ticks, inputs]``."""
 
     def _run_intensities(
         self, values: IntArray, ticks: int, code: str, seeds: IntArray, progress: Progress | None, *, counts: bool
-    ) -> BoolArray | IntArray:
+    ) -> OutputArray:
         """Run checked samples ``[samples, inputs]``."""
         return self._run(encode(values, ticks, code, seeds), (), progress, counts=counts)[0]
 

@@ -10,7 +10,7 @@ from spikeloom.arch.errors import ImageError
 from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.layout import IntArray
 from spikeloom.golden.fast import COUNTERS, FastChip
-from spikeloom.host.chip import Chip, Progress, Recording, check_outputs
+from spikeloom.host.chip import Chip, OutputArray, Progress, Recording, check_outputs
 from spikeloom.host.spikes import BoolArray
 from spikeloom.host.streaming import Events
 
@@ -39,7 +39,7 @@ class FastGoldenChip(Chip):
 
     def _run(
         self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None, *, counts: bool
-    ) -> tuple[BoolArray | IntArray, dict[str, Recording]]:
+    ) -> tuple[OutputArray, dict[str, Recording]]:
         samples, ticks, _ = spikes.shape
         outputs = np.zeros((samples, ticks, self.image.output_size), np.bool_)
         sizes = {name: self.image.population_size(name) for name in record}

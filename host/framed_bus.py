@@ -121,6 +121,7 @@ class FramedBus(Bus):
         response = self.request(Operation.RESET, 0, 0)
         if response.status != Status.OK:
             raise LinkError(f"{self.stream.name}: RESET ended with {response.status.name}")
+        self.settle()
 
     def request(
         self, operation: int, address: int, count: int, data: tuple[int, ...] = (), sequence: int | None = None

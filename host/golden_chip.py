@@ -10,7 +10,7 @@ from spikeloom.arch.errors import ImageError
 from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.layout import IntArray
 from spikeloom.golden.chip import Chip as GoldenModel
-from spikeloom.host.chip import Chip, Progress, Recording, check_outputs
+from spikeloom.host.chip import Chip, OutputArray, Progress, Recording, check_outputs
 from spikeloom.host.spikes import BoolArray
 from spikeloom.host.streaming import Events
 
@@ -34,7 +34,7 @@ class GoldenChip(Chip):
 
     def _run(
         self, spikes: BoolArray, record: tuple[str, ...], progress: Progress | None, *, counts: bool
-    ) -> tuple[BoolArray | IntArray, dict[str, Recording]]:
+    ) -> tuple[OutputArray, dict[str, Recording]]:
         samples, ticks, _ = spikes.shape
         block = max(1, BLOCK_BITS // (16 * sum(core.axons for core in self.image.config.cores)))
         outputs = np.zeros((samples, ticks, self.image.output_size), np.bool_)

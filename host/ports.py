@@ -1,4 +1,4 @@
-"""Finds the serial port that leads to a spikeloom chip. Described in ``docs/driver.md``."""
+"""Finds the serial port that leads to a spikeloom chip, and its rate. Described in ``docs/driver.md``."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
-from spikeloom.arch.errors import ConfigError, SpikeloomError
+from spikeloom.arch.errors import ConfigError, LinkError, SpikeloomError
 from spikeloom.arch.registers import Address
-from spikeloom.host.framed_bus import FramedBus
-from spikeloom.host.stream import SerialStream
+from spikeloom.host.framed_bus import ATTEMPTS, FramedBus
+from spikeloom.host.stream import open_port
 
 #: Times that each port is asked, and seconds for each.
 ASK_ATTEMPTS = 2
@@ -31,8 +31,33 @@ def _programs(port: ListPortInfo) -> bool:
     return (port.vid, port.pid) in DUAL_BRIDGES and str(port.location or "").endswith(".0")
 
 
-def find_port(rates: Sequence[int], geometry_id: int | None = None) -> tuple[str, int]:
-    """Port and rate of the only chip that answers.
+def open_bus(port: str, rates: Sequence[int], *, patience: int = ATTEMPTS) -> FramedBus:
+    """The chip behind a port, at the first rate at which it answers.
+
+    Parameters
+    ----------
+    port : str
+        Name of the port, or a URL that pyserial knows.
+    rates : sequence of int
+        Bits per second to try.
+    patience : int
+        Times that the chip is asked at the last rate.
+
+    Raises
+    ------
+    ConfigError, ImageError, LinkError
+        As for :func:`open_port` and :class:`FramedBus`.
+    """
+    for rate in rates[:-1]:
+        try:
+            return FramedBus(open_port(port, rate), timeout=ASK_TIMEOUT, attempts=ASK_ATTEMPTS)
+        except LinkError:
+            continue
+    return FramedBus(open_port(port, rates[-1]), attempts=patience)
+
+
+def find_port(rates: Sequence[int], geometry_id: int | None = None) -> str:
+    """The port of the only chip that answers.
 
     Nothing but ``HELLO`` and reads of constant registers is sent.
 
@@ -48,31 +73,24 @@ def find_port(rates: Sequence[int], geometry_id: int | None = None) -> tuple[str
     ConfigError
         If no chip answers, or several do; the message lists what was asked.
     """
-    found: list[tuple[str, int]] = []
+    found: list[str] = []
     told: list[str] = []
     for port in candidates():
-        for rate in rates:
-            try:
-                bus = FramedBus(SerialStream(port.device, rate), timeout=ASK_TIMEOUT, attempts=ASK_ATTEMPTS)
-            except SpikeloomError as error:
-                last = str(error)
-                continue
+        try:
+            bus = open_bus(port.device, rates, patience=ASK_ATTEMPTS)
             try:
                 geometry = int(bus.read(Address.GEOMETRY, 1)[0])
-            except SpikeloomError as error:
-                last = str(error)
-                continue
             finally:
                 bus.close()
-            if geometry_id in (None, geometry):
-                found.append((port.device, rate))
-            else:
-                told.append(f"{port.device}: geometry {geometry:#010x}")
-            break
+        except SpikeloomError as error:
+            told.append(f"{port.device}: {error}")
+            continue
+        if geometry_id in (None, geometry):
+            found.append(port.device)
         else:
-            told.append(f"{port.device}: {last}")
+            told.append(f"{port.device}: geometry {geometry:#010x}")
     if len(found) > 1:
-        raise ConfigError(f"several chips answer, at {', '.join(name for name, _ in found)}; name the port")
+        raise ConfigError(f"several chips answer, at {', '.join(found)}; name the port")
     if not found:
         wanted = "" if geometry_id is None else f" with the geometry {geometry_id:#010x}"
         asked = "; ".join(told) or "no USB serial port is plugged in"

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from spikeloom.arch.boards import board_geometry
+from spikeloom.arch.boards import RATES, board_geometry
 from spikeloom.arch.image import LoadableImage
 from spikeloom.host.bus_chip import BusChip
 from spikeloom.host.chip import Progress
-from spikeloom.host.framed_bus import FramedBus
-from spikeloom.host.ports import find_port
-from spikeloom.host.stream import open_port
-
-#: Bits per second where nothing else is said.
-BAUD = 3_000_000
+from spikeloom.host.ports import find_port, open_bus
 
 
 def open_serial(port: str, image: LoadableImage, baud: int | None = None, progress: Progress | None = None) -> BusChip:
@@ -24,7 +19,7 @@ def open_serial(port: str, image: LoadableImage, baud: int | None = None, progre
     image : LoadableImage
         What to load.
     baud : int
-        Bits per second; by default those of the image's board.
+        Bits per second; by default those of the image's board, or if it names none, those of all boards one after the other.
     progress : callable
         Called while it is loaded, with words done and their total.
 
@@ -37,10 +32,10 @@ def open_serial(port: str, image: LoadableImage, baud: int | None = None, progre
     ImageError
         If the chip has another geometry, or speaks another protocol. Nothing was changed on it.
     """
-    rate = baud or (board_geometry(image.board).baud if image.board else BAUD)
+    rates = [baud] if baud else [board_geometry(image.board).baud] if image.board else RATES
     if port == "auto":
-        port, rate = find_port([rate], image.config.geometry_id)
-    bus = FramedBus(open_port(port, rate))
+        port = find_port(rates, image.config.geometry_id)
+    bus = open_bus(port, rates)
     try:
         return BusChip(bus, image, progress=progress)
     except BaseException:

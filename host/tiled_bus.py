@@ -13,14 +13,16 @@ from spikeloom.arch.memory_map import SPACE_SHIFT
 from spikeloom.arch.registers import EVENT_AXON_BITS, Address
 from spikeloom.host.bus import POLL_LIMIT, Bus, WordsArray
 
+#: Registers that count.
+COUNTERS = (Address.LINK_ERRORS, Address.OVERRUNS, Address.MISROUTED, Address.MESH_ERRORS, Address.MESH_REPEATS)
 _CORE_SHIFT = EVENT_AXON_BITS + DELAY_BITS
 
 
 class TiledBus(Bus):
     """Cores have the numbers that they have in the whole mesh; a register belongs to all chips.
 
-    Reading a register gives the OR over the chips, which suits ``STATUS`` and whatever is equal in all. Reading outputs this way would
-    mix them, so :meth:`tick` asks each chip.
+    Reading a register gives the sum over the chips where it counts, else the OR, which suits ``STATUS`` and whatever is equal in all.
+    Reading outputs this way would mix them, so :meth:`tick` asks each chip.
 
     Parameters
     ----------
@@ -54,7 +56,10 @@ class TiledBus(Bus):
         if address >> SPACE_SHIFT:
             bus, local = self._local(address)
             return bus.read(local, count, same=same)
-        result: WordsArray = np.bitwise_or.reduce([bus.read(address, count, same=same) for bus in self._tiles])
+        words = np.array([bus.read(address, count, same=same) for bus in self._tiles])
+        result: WordsArray = np.bitwise_or.reduce(words)
+        counts = np.isin(address + (0 if same else np.arange(count)), COUNTERS)
+        result[counts] = words[:, counts].sum(axis=0, dtype=np.uint32)
         return result
 
     def write(self, address: int, words: WordsArray, *, same: bool = False) -> None:
@@ -65,10 +70,6 @@ class TiledBus(Bus):
             return
         for bus in self._tiles:
             bus.write(address, words, same=same)
-
-    def counter(self, address: int) -> int:
-        """See :meth:`Bus.counter`."""
-        return sum(bus.counter(address) for bus in self._tiles)
 
     def write_events(self, events: WordsArray) -> None:
         """See :meth:`Bus.write_events`."""

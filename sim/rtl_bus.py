@@ -45,8 +45,12 @@ class RtlBus(Bus):
     """
 
     def __init__(self, config: ChipConfig, fabric: Fabric = GENERIC, *, optimise: str = "-O2") -> None:
-        self._library = _load(to_verilog(Chip(config=config, fabric=fabric), "chip"), "chip", optimise)
-        self._handle: ctypes.c_void_p | None = ctypes.c_void_p(self._library.sim_new())
+        self._start(_load(to_verilog(Chip(config=config, fabric=fabric), "chip"), "chip", optimise), config)
+
+    def _start(self, library: ctypes.CDLL, config: ChipConfig) -> None:
+        """Begin with the chip of a compiled model."""
+        self._library = library
+        self._handle: ctypes.c_void_p | None = ctypes.c_void_p(library.sim_new())
         # Each routing entry can make one output per neuron that uses it and tick; one more shows that there were too many.
         self._outputs = np.zeros(sum(core.neurons * core.routes for core in config.cores) + 1, np.uint32)
         self.tick_cycles: list[int] = []
@@ -168,7 +172,16 @@ class RtlTiledBus(TiledBus):
 
 def _load(verilog: str, top: str, optimise: str, wires: int = 0) -> ctypes.CDLL:
     """Compile a chip, or several, and declare the functions of the model."""
-    library = load_library(compile_model(verilog, top, is_top=False, wires=wires, optimise=optimise))
+    library = declare(load_library(compile_model(verilog, top, is_top=False, wires=wires, optimise=optimise)))
+    if wires:
+        library.sim_select.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
+        library.sim_noise.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32]
+        library.sim_wait.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
+    return library
+
+
+def declare(library: ctypes.CDLL) -> ctypes.CDLL:
+    """The same model, with the functions declared that it has for chips without a serial line."""
     library.sim_access.restype = ctypes.c_int64
     library.sim_access.argtypes = [
         ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_int, _WORDS, ctypes.c_int64, ctypes.POINTER(ctypes.c_int),
@@ -177,10 +190,6 @@ def _load(verilog: str, top: str, optimise: str, wires: int = 0) -> ctypes.CDLL:
         ctypes.c_void_p, _WORDS, ctypes.c_int64, _WORDS, ctypes.c_int64, ctypes.POINTER(ctypes.c_int64),
         ctypes.POINTER(ctypes.c_uint64),
     ]  # fmt: skip
-    if wires:
-        library.sim_select.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
-        library.sim_noise.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32]
-        library.sim_wait.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
     return library
 
 

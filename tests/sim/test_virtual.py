@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 import spikeloom
+from spikeloom.arch.boards import OTHER_BAUD
 from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.errors import ConfigError, ImageError, LinkError
 from spikeloom.arch.registers import Address
 from spikeloom.cli.main import main
 from spikeloom.examples.digits.data import NETWORK, unseen_samples
 from spikeloom.host.framed_bus import FramedBus
-from spikeloom.host.serial_chip import BAUD, open_serial
+from spikeloom.host.serial_chip import open_serial
 from spikeloom.host.stream import open_port
 from spikeloom.sim.compiled_top import CompiledTop, Wave
 from spikeloom.sim.virtual import VirtualBoard, open_virtual
@@ -139,7 +140,7 @@ def test_a_waveform_shows_the_serial_line_and_ends_after_its_cycles(tmp_path: Pa
 
 def test_a_waveform_is_whole_when_the_board_is_switched_off(tmp_path: Path) -> None:
     with VirtualBoard(TINY, divisor=6, wave=Wave(tmp_path / "w.vcd")) as board:
-        FramedBus(open_port(board.port, BAUD)).close()
+        FramedBus(open_port(board.port, OTHER_BAUD)).close()
         top = board.top
     counts, last = changes(tmp_path / "w.vcd")
     assert last % 10 == 5
@@ -180,7 +181,7 @@ def test_the_command_writes_a_waveform_until_it_is_interrupted(tmp_path: Path) -
         with subprocess.Popen([*command, *extra], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stdout is not None
-                bus = FramedBus(open_port(process.stdout.readline().strip(), BAUD))
+                bus = FramedBus(open_port(process.stdout.readline().strip(), OTHER_BAUD))
                 for _ in range(3):
                     bus.read(Address.IDENT, 3)
                 bus.close()
@@ -189,7 +190,9 @@ def test_the_command_writes_a_waveform_until_it_is_interrupted(tmp_path: Path) -
             finally:
                 process.kill()
         assert process.returncode == 0
-        ended, total = re.fullmatch(r"(.*: whole after 8000 clock cycles\n)?(\d+) clock cycles, .*\n", errors).groups()  # type: ignore[union-attr]
+        told = re.fullmatch(r"(.*: whole after 8000 clock cycles\n)?(\d+) clock cycles, .*\n", errors)
+        assert told is not None, errors
+        ended, total = told.groups()
         assert (ended is not None) == bool(extra)
         counts, last = changes(wave)
         assert last == 10 * (8000 if extra else int(total)) - 5
