@@ -18,7 +18,7 @@ from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import COUNTER_NAMES, regions
 from spikeloom.arch.registers import PROTOCOL_VERSION, Address
 from spikeloom.host import bus as bus_module
-from spikeloom.host.bus import Access, Interrupted, WordsArray, decode_entries, entries_of, event_words, outputs_access
+from spikeloom.host.bus import Access, Interrupted, WordsArray, event_words
 from spikeloom.host.bus_chip import BusChip
 from spikeloom.host.golden_chip import GoldenChip
 from spikeloom.network import encode
@@ -34,6 +34,22 @@ def _chip(image: LoadableImage, *, check: bool = True) -> tuple[BusChip, FakeBus
 
 def _random_spikes(*shape: int) -> npt.NDArray[np.bool_]:
     return np.random.default_rng(1).random(shape) < 0.3
+
+
+def _burst(outputs: int) -> LoadableImage:
+    """40 neurons fire in one tick, and share so many outputs."""
+    config = CoreConfig(axons=1, neurons=40, lanes=8, models=(Lif(fraction_bits=0),))
+    image = core_case(config, 0).image
+    contents = {name: regions(config)[name].layout.unpack(words) for name, words in image.memories[0].items()}
+    contents["weights"]["weight"][:] = 1
+    contents["rows"] = {"base": np.array([0]), "start": np.array([0]), "last": np.array([4])}
+    contents["firing"] = {name: np.zeros(40, np.int64) for name in contents["firing"]}
+    contents["parameters"] = {name: np.zeros(40, np.int64) for name in contents["parameters"]}
+    contents["own"]["bias"][:] = 0
+    contents["control"]["last"][:] = 39
+    contents["route_index"] = {"first": np.arange(40), "count": np.ones(40, np.int64)}
+    contents["routes"] = {"kind": np.ones(40, np.int64), "delay": np.zeros(40, np.int64), "target": np.arange(40) % outputs}
+    return loadable(config, pack(config, contents), output_size=outputs)
 
 
 CONFIGS = [
@@ -92,19 +108,7 @@ def test_driver_waits_while_the_chip_is_busy(busy_for: int) -> None:
 
 
 def test_more_outputs_than_one_read_takes_are_all_seen() -> None:
-    # 40 neurons fire in one tick.
-    config = CoreConfig(axons=1, neurons=40, lanes=8, models=(Lif(fraction_bits=0),))
-    image = core_case(config, 0).image
-    contents = {name: regions(config)[name].layout.unpack(words) for name, words in image.memories[0].items()}
-    contents["weights"]["weight"][:] = 1
-    contents["rows"] = {"base": np.array([0]), "start": np.array([0]), "last": np.array([4])}
-    contents["firing"] = {name: np.zeros(40, np.int64) for name in contents["firing"]}
-    contents["parameters"] = {name: np.zeros(40, np.int64) for name in contents["parameters"]}
-    contents["own"]["bias"][:] = 0
-    contents["control"]["last"][:] = 39
-    contents["route_index"] = {"first": np.arange(40), "count": np.ones(40, np.int64)}
-    contents["routes"] = {"kind": np.ones(40, np.int64), "delay": np.zeros(40, np.int64), "target": np.arange(40)}
-    chip, _ = _chip(loadable(config, pack(config, contents), output_size=40))
+    chip, _ = _chip(_burst(40))
     assert chip.run([[1], [0], [1]]).sum(axis=1).tolist() == [40, 0, 40]
 
 
@@ -576,61 +580,9 @@ def test_outputs_of_one_number_are_counted_once_a_tick(kind: str) -> None:
 
 
 def test_outputs_of_one_number_are_all_seen_when_samples_run_ahead() -> None:
-    config = CoreConfig(axons=1, neurons=40, lanes=8, models=(Lif(fraction_bits=0),))
-    image = core_case(config, 0).image
-    contents = {name: regions(config)[name].layout.unpack(words) for name, words in image.memories[0].items()}
-    contents["weights"]["weight"][:] = 1
-    contents["rows"] = {"base": np.array([0]), "start": np.array([0]), "last": np.array([4])}
-    contents["firing"] = {name: np.zeros(40, np.int64) for name in contents["firing"]}
-    contents["parameters"] = {name: np.zeros(40, np.int64) for name in contents["parameters"]}
-    contents["own"]["bias"][:] = 0
-    contents["control"]["last"][:] = 39
-    contents["route_index"] = {"first": np.arange(40), "count": np.ones(40, np.int64)}
-    contents["routes"] = {"kind": np.ones(40, np.int64), "delay": np.zeros(40, np.int64), "target": np.arange(40) % 2}
-    image = loadable(config, pack(config, contents), output_size=2)
+    image = _burst(2)
     spikes = np.ones((2, 4, 1), np.bool_)
     assert BusChip(KINDS["ahead"](image.config), image).run(spikes).all()
-
-
-# Entries of the output memory ----------------------------------------------------------------------------------------------
-
-
-def test_entries_are_numbers_and_before_them_their_tick() -> None:
-    # Bit 15: a tick. Output 3 of the tick before; 0 and 7 of tick 5; nothing of tick 6; 2 of tick 32767.
-    entries = np.array([3, 0x8005, 0, 7, 0x8006, 0xFFFF, 2])
-    came, stamp = decode_entries(entries, 4)
-    assert came.tolist() == [[4, 3], [5, 0], [5, 7], [32767, 2]]
-    assert stamp == 32767
-    came, stamp = decode_entries(np.zeros(0, np.int64), 9)
-    assert (came.shape, stamp) == ((0, 2), 9)
-
-
-@pytest.mark.parametrize("taken", [0, 1, 2, 253, 255, 256, 257, 65_535])
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 254, 255, 256])
-def test_the_window_holds_all_entries_wherever_they_begin(taken: int, count: int) -> None:
-    """An entry's place is its number modulo 256, two stand in a word, and the memory appears twice."""
-    memory = np.zeros(256, np.uint32)
-    expected = (1 + np.arange(count)) * 17
-    memory[(taken + np.arange(count)) % 256] = expected
-    window = np.tile(memory[::2] | memory[1::2] << 16, 2)
-    written = (taken + count) % 65_536
-    access = outputs_access(taken, written)
-    read = window[access.address - 0x100 :][: access.count]
-    # More than the window holds is never asked for.
-    assert len(read) == access.count == -(-(taken % 2 + count) // 2)
-    assert entries_of(read, taken, written).tolist() == expected.tolist()
-
-
-def test_outputs_that_came_in_the_middle_of_a_tick_keep_its_number() -> None:
-    """The tick stands before its first output only, and may have been taken before the others came."""
-    bus = FakeBus(relay_image().config)
-    bus._outputs += [0x8007, 1]
-    bus._store()
-    assert bus.take_outputs().tolist() == [[7, 1]]
-    bus._outputs += [0, 0x8008, 1]
-    bus._store()
-    assert bus.take_outputs().tolist() == [[7, 0], [8, 1]]
-    assert bus.take_outputs().shape == (0, 2)
 
 
 class _EveryTickBus(FakeBus):
