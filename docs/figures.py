@@ -230,6 +230,22 @@ def link() -> str:
     )
 
 
+def simulators() -> str:
+    """Verilator beside CXXRTL."""
+    data = results("simulators")
+    ratio = data["verilator_over_cxxrtl"]
+    rows = [
+        (name, f"{entry['median_cycles_per_second'] / 1e3:,.0f}", f"{entry['compile_cpu_seconds']:.1f}")
+        for name, entry in data["simulators"].items()
+    ]
+    turns = len(data["simulators"]["verilator"]["cycles_per_second"])
+    return (
+        table(("simulator", "thousand cycles/s (median)", "seconds of processor time to compile"), rows)
+        + f"\n\nVerilator is {ratio['median']:g} times as fast (median of {turns} turns of {data['cycles']:,} cycles; {ratio['least']:g} to "
+        f"{ratio['most']:g}) on a shared machine,\nand stays."
+    )
+
+
 def versions() -> str:
     """Tools behind the figures."""
     found = results("core_size")["versions"]
@@ -391,6 +407,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "figures-digits": digits,
         "figures-boards": boards,
         "figures-link": link,
+        "figures-simulators": simulators,
         "figures-versions": versions,
         "figures-behaviours": behaviours,
         "figures-router": router,

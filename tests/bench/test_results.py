@@ -22,6 +22,7 @@ NAMES = (
     "golden_speed",
     "chip_size",
     "link",
+    "simulators",
 )
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikeloom.arch.random import FIELD_BITS, KEY_STEP, ROW_INDEX, UNIT_BITS, key_of_tick, mix, random_numbers
+from spikeloom.arch.random import FIELD_BITS, KEY_STEP, ROW_INDEX, UNIT_BITS, input_index, key_of_tick, mix, random_numbers
 from spikeloom.golden.random import spread
 from tests.golden.naive_core import field_product, naive_mix, naive_number, naive_spread
 from tests.golden.test_lif import chi_squared_z
@@ -193,3 +193,18 @@ def test_random_numbers_of_axons_and_neurons_differ() -> None:
     key = key_of_tick(0, 0)
     both = np.concatenate([random_numbers(key, np.arange(8192)), random_numbers(key, ROW_INDEX + np.arange(8192))])
     assert len(np.unique(both)) == len(both)
+
+
+def _agreement(index: IntArray, ticks: int = 4000) -> npt.NDArray[np.float64]:
+    """Share of ticks in which the leading bits of two indices' numbers agree, for each pair."""
+    keys = [key_of_tick(7, tick) for tick in range(ticks)]
+    leading = np.array([random_numbers(key, index) >> 31 for key in keys]) * 2 - 1
+    shares: npt.NDArray[np.float64] = (leading.T @ leading / ticks + 1) / 2
+    return shares[~np.eye(len(index), dtype=bool)]
+
+
+def test_leading_bits_of_inputs_are_unrelated_and_those_of_near_indices_are_not() -> None:
+    """The limit in ``docs/random.md``. Five standard deviations of a share are 0.04."""
+    inputs = np.arange(48)
+    assert abs(_agreement(input_index(inputs)) - 0.5).max() < 0.04
+    assert _agreement(np.array([0, 4])).max() < 1 / 3
