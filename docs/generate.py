@@ -35,8 +35,6 @@ from spikeloom.arch.memory_map import COUNTER_NAMES, regions
 from spikeloom.arch.packet import Destination
 from spikeloom.boards import build as boards_build
 from spikeloom.boards import clocking
-from spikeloom.boards.pins import oscillator
-from spikeloom.boards.targets import TARGETS
 from spikeloom.hdl import chip as hdl_chip
 from spikeloom.hdl import emitter as hdl_emitter
 from spikeloom.hdl import lif as hdl_lif
@@ -93,7 +91,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "boards": hardware.board_table,
         "fabrics": hardware.fabric_table,
         "latencies": hardware.latency_table,
-        "board-list": board_list,
+        "board-list": hardware.board_list,
         "build-constants": lambda: constant_table((boards_build, ("SEEDS",))),
         "clocking-constants": lambda: constant_table((clocking, ("RESET_CYCLES",))),
         "regions": hardware.region_table,
@@ -226,28 +224,6 @@ def generators() -> dict[str, Callable[[], str]]:
     ):  # fmt: skip
         result[f"ports-{name}"] = partial(ports_of, name)
     return result
-
-
-def board_list() -> str:
-    """Listed boards: oscillator, clock, serial port, way of loading."""
-    rows = []
-    for board in TARGETS.values():
-        geometry, loader = board.geometry, board.loader
-        name, megahertz = oscillator(board.platform())
-        options = [option for option in getattr(loader, "options", ()) if not option.startswith("-")]
-        ways = "" if isinstance(loader, str) else "flash" if loader.sram else "part or flash"
-        rows.append(
-            (
-                code(board.name),
-                geometry.title,
-                f"{megahertz:g} ({name})",
-                f"{geometry.clock_mhz:g}",
-                geometry.bridge,
-                f"{geometry.baud:,}",
-                loader if isinstance(loader, str) else f"openFPGALoader: {ways} ({', '.join(map(code, options))})",
-            )
-        )
-    return table(("name", "board", "oscillator, MHz", "clock, MHz", "between serial port and host", "baud", "loaded with"), rows)
 
 
 def fill(text: str, known: Mapping[str, Callable[[], str]]) -> str:

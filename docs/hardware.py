@@ -21,6 +21,8 @@ from spikeloom.arch.layout import Field, WordLayout
 from spikeloom.arch.memory_map import COUNTER_NAMES, Region, RegionId, regions
 from spikeloom.arch.neuron import NeuronModel
 from spikeloom.arch.packet import packet_layout
+from spikeloom.boards.pins import oscillator
+from spikeloom.boards.targets import TARGETS
 from spikeloom.hdl import uart as hdl_uart
 from spikeloom.hdl.chip import Chip
 from spikeloom.hdl.core import Core, empty_tick
@@ -174,6 +176,28 @@ def _value_text(value: object) -> str:
         changed = [f"{name} {setting}" for name, setting in value.as_dict().items() if setting != default[name]]
         return value.NAME + (f" ({', '.join(changed)})" if changed else "")
     return str(value)
+
+
+def board_list() -> str:
+    """Listed boards: oscillator, clock, serial port, way of loading."""
+    rows = []
+    for board in TARGETS.values():
+        geometry, loader = board.geometry, board.loader
+        name, megahertz = oscillator(board.platform())
+        options = [option for option in getattr(loader, "options", ()) if not option.startswith("-")]
+        ways = "" if isinstance(loader, str) else "flash" if loader.sram else "part or flash"
+        rows.append(
+            (
+                code(board.name),
+                geometry.title,
+                f"{megahertz:g} ({name})",
+                f"{geometry.clock_mhz:g}",
+                geometry.bridge,
+                f"{geometry.baud:,}",
+                loader if isinstance(loader, str) else f"openFPGALoader: {ways} ({', '.join(map(code, options))})",
+            )
+        )
+    return table(("name", "board", "oscillator, MHz", "clock, MHz", "between serial port and host", "baud", "loaded with"), rows)
 
 
 def board_table() -> str:

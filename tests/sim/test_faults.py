@@ -190,7 +190,7 @@ def test_a_board_that_was_reset_while_the_line_was_cut_is_noticed(line):
 
 @pytest.mark.parametrize("kind", ["random", "zeros", "delimiters", "escapes"])
 def test_garbage_on_the_line_does_no_harm(line, kind):
-    """Both ways, with a session under way, and before one. A minute of it is in ``docs/faults.md``."""
+    """Both ways, with a session under way, and before one."""
     garbage = {"random": np.random.default_rng(8).bytes(20_000), "zeros": bytes(4000)}.get(
         kind, (b"\xc0" if kind == "delimiters" else b"\xdb") * 4000
     )
