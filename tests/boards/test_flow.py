@@ -69,7 +69,7 @@ def test_a_small_core_is_synthesised_placed_and_routed(family, tmp_path):
     report = flow.place_and_route(netlist, family, PARTS[family], 50, 1)
     assert 300 < report.used["lut"] < 3000
     assert report.used["ram"] > 0
-    assert 100 < report.used["ff"] <= report.used["lut"]
+    assert 100 < report.used["ff"] < 3000
     assert report.fmax_mhz > 30
     assert report.critical_path
 

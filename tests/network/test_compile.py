@@ -457,7 +457,7 @@ def test_weight_bits_choose_the_narrowest_geometry_of_a_board(bits: int | None, 
     ("options", "error", "message"),
     [
         ({"board": "icebreaker", "config": chip()}, ConfigError, "give a board or a config, not both"),
-        ({"board": "de10"}, ConfigError, "no board is called 'de10'; there are icebreaker, ulx3s"),
+        ({"board": "de10"}, ConfigError, "no board is called 'de10'; there are icebreaker, upduino-v3"),
         (
             {"board": "icebreaker", "weight_bits": 9},
             ConfigError,
