@@ -11,6 +11,7 @@ from typing import Any
 
 from spikeloom.arch.errors import ConfigError
 from spikeloom.arch.layout import BUS_WORD_BITS, ceil_div
+from spikeloom.arch.learning import LEARNING_WEIGHT_BITS, Learning
 from spikeloom.arch.lif import Lif
 from spikeloom.arch.neuron import MAX_MODELS, NeuronModel, check_int, model_from_dict
 
@@ -115,6 +116,8 @@ class CoreConfig:
         to what its cores need.
     payload : bool
         Whether a packet has 8 bits for a graded spike, which nothing uses yet; a :class:`ChipConfig` sets it.
+    learning : Learning or None
+        The unit that changes weights. Needs ``weight_bits`` 4, 8 or 16.
 
     Raises
     ------
@@ -141,6 +144,7 @@ class CoreConfig:
     reach_y: int = 0
     targets: int | None = None
     payload: bool = False
+    learning: Learning | None = None
 
     def __post_init__(self) -> None:
         check_int("axons", self.axons, 1, MAX_AXONS)
@@ -182,9 +186,14 @@ class CoreConfig:
                 raise ConfigError(f"{name} must be True or False, not {getattr(self, name)!r}")
         if self.stochastic_synapses and self.weight_bits != 1:
             raise ConfigError(f"stochastic_synapses needs weight_bits 1, not {self.weight_bits}")
+        if self.learning is not None:
+            if not isinstance(self.learning, Learning):
+                raise ConfigError(f"learning must be a Learning or None, not {self.learning!r}")
+            if self.weight_bits not in LEARNING_WEIGHT_BITS:
+                raise ConfigError(f"learning needs weight_bits 4, 8 or 16, not {self.weight_bits}")
         full = self.axons * self.neuron_words
         object.__setattr__(self, "weight_words", full if self.weight_words is None else self.weight_words)
-        most_words = 2**20 // ceil_div(self.weight_word_bits, BUS_WORD_BITS)
+        most_words = 2**19 // ceil_div(max(self.weight_word_bits, self.lanes * self.tag_bits), BUS_WORD_BITS)
         remedy = "" if self.weight_words != full else "give fewer weight_words than a full crossbar has"
         check_int("weight_words", self.weight_words, 1, most_words, remedy)
         widest = TYPE_WEIGHT_BITS if self.weight_bits == 1 else self.weight_bits
@@ -234,7 +243,12 @@ class CoreConfig:
     @property
     def random(self) -> bool:
         """Whether the core computes random numbers."""
-        return self.stochastic_synapses or any(model.random for model in self.models)
+        return self.stochastic_synapses or self.learning is not None or any(model.random for model in self.models)
+
+    @property
+    def tag_bits(self) -> int:
+        """Bits of a synapse's tag; 0: it has none."""
+        return 0 if self.learning is None else self.learning.tag_bits
 
     def model(self, name: str) -> NeuronModel | None:
         """The core's model of that name, or None."""
@@ -286,7 +300,8 @@ class CoreConfig:
     def as_dict(self) -> dict[str, Any]:
         """All parameters, resolved, in declaration order, as plain data; the inverse of :meth:`from_dict`."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return values | {"models": [model.as_dict() for model in self.models]}
+        learning = None if self.learning is None else self.learning.as_dict()
+        return values | {"models": [model.as_dict() for model in self.models], "learning": learning}
 
     @classmethod
     def from_dict(cls, data: object) -> CoreConfig:
@@ -301,7 +316,8 @@ class CoreConfig:
         models = values["models"]
         if not isinstance(models, list):
             raise ConfigError(f"models must be a list of neuron models, not {models!r}")
-        return cls(**{**values, "models": tuple(model_from_dict(model) for model in models)})
+        learning = None if values["learning"] is None else Learning.from_dict(values["learning"])
+        return cls(**{**values, "models": tuple(model_from_dict(model) for model in models), "learning": learning})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -401,6 +417,11 @@ class ChipConfig:
     def meshed(self) -> bool:
         """Whether there are routers: more than one core, or a link."""
         return self.cores[0].meshed
+
+    @property
+    def learning(self) -> bool:
+        """Whether any core learns."""
+        return any(core.learning is not None for core in self.cores)
 
     def place(self, core: int) -> tuple[int, int]:
         """Column and row of a core."""

@@ -14,6 +14,7 @@ import numpy as np
 from spikeloom.arch.config import MAX_DELAY, ChipConfig, CoreConfig
 from spikeloom.arch.errors import ConfigError, ImageError
 from spikeloom.arch.layout import IntArray, WordArray
+from spikeloom.arch.learning import Learning, check_learning
 from spikeloom.arch.memory_map import Region, models_and_sets, regions, unpack_neurons
 from spikeloom.arch.packet import Destination
 
@@ -213,6 +214,8 @@ class LoadableImage:
         if (np.diff(last) < 0).any():
             raise ImageError(f"core {number}: neurons that take part in one tick are left out in a later one")
         self._check_rows(number, core, unpacked)
+        if core.learning is not None:
+            self._check_learning(number, core, core.learning, unpacked)
         self._check_routes(number, core, unpacked["route_index"], unpacked["routes"], axons_of, hosts)
         self._check_neurons(number, core, table, memory)
 
@@ -262,8 +265,14 @@ class LoadableImage:
             word, values = start[active] + step, weights[base[active] + step]
             if by_type is not None:
                 values = values * by_type[rows["type"][active], word]
-            np.add.at(bounds[0], word, np.maximum(values, 0))
-            np.add.at(bounds[1], word, np.minimum(values, 0))
+            largest, smallest = values, values
+            if core.learning is not None:
+                plastic = rows["plastic"][active, np.newaxis] == 1
+                settings = unpacked["learning"]
+                largest = np.where(plastic, np.maximum(values, settings["high"]), values)
+                smallest = np.where(plastic, np.minimum(values, settings["low"]), values)
+            np.add.at(bounds[0], word, np.maximum(largest, 0))
+            np.add.at(bounds[1], word, np.minimum(smallest, 0))
         high = (1 << (core.sum_bits - 1)) - 1
         if bounds[0].max() > high or -bounds[1].min() > high + 1:
             word, lane = np.argwhere((bounds[0] > high) | (bounds[1] < -high - 1))[0]
@@ -271,6 +280,27 @@ class LoadableImage:
                 f"core {number}, neuron {word * core.lanes + lane}: its weights could sum to "
                 f"{bounds[1, word, lane]}..{bounds[0, word, lane]}, beyond the {core.sum_bits}-bit accumulator; "
                 "use a geometry with a wider accumulator or smaller weights"
+            )
+
+    @staticmethod
+    def _check_learning(number: int, core: CoreConfig, learning: Learning, unpacked: Mapping[str, Mapping[str, IntArray]]) -> None:
+        try:
+            check_learning(learning, core.weight_bits, unpacked["learning"], unpacked["rules"])
+        except ConfigError as error:
+            raise ImageError(f"core {number}, learning: {error}") from None
+        rows = unpacked["rows"]
+        length = np.maximum(rows["last"] - rows["start"] + 1, 0)
+        owners = np.zeros(core.words + 1, np.int64)
+        plastic = np.zeros(core.words + 1, np.int64)
+        for counted, chosen in ((owners, length > 0), (plastic, (length > 0) & (rows["plastic"] == 1))):
+            np.add.at(counted, rows["base"][chosen], 1)
+            np.add.at(counted, (rows["base"] + length)[chosen], -1)
+        shared = (np.cumsum(plastic) > 0) & (np.cumsum(owners) > 1)
+        if shared.any():
+            word = int(np.argmax(shared))
+            axon = int(np.flatnonzero((rows["plastic"] == 1) & (rows["base"] <= word) & (word < rows["base"] + length))[0])
+            raise ImageError(
+                f"core {number}: the row of axon {axon} learns, but shares weight word {word} with another one; give it words of its own"
             )
 
     def _check_routes(

@@ -2,7 +2,7 @@
 
 A bus address counts 32-bit words::
 
-    31      24 23      20 19                0
+    31      24 23      19 18                0
     +---------+----------+------------------+
     |  space  |  region  |      offset      |
     +---------+----------+------------------+
@@ -22,10 +22,11 @@ import numpy.typing as npt
 
 from spikeloom.arch.config import AXON_TYPES, DELAY_SLOTS, DELAY_WORD_BITS, TYPE_WEIGHT_BITS, CoreConfig, bits_for
 from spikeloom.arch.layout import BUS_WORD_BITS, Field, IntArray, WordArray, WordLayout
+from spikeloom.arch.learning import Learning, modulation_layout, settings_layout, term_layout, trace_layout
 from spikeloom.arch.packet import route_fields
 
 SPACE_SHIFT = 24
-REGION_SHIFT = 20
+REGION_SHIFT = 19
 OFFSET_MASK = (1 << REGION_SHIFT) - 1
 #: Offset bits of an address that reach one core: region and offset.
 CORE_ADDRESS_BITS = SPACE_SHIFT
@@ -62,6 +63,20 @@ class RegionId(enum.IntEnum):
     TYPE_WEIGHTS = 12
     #: Seed of the random numbers.
     SEED = 13
+    #: How traces and weights behave, and how many terms each phase has.
+    LEARNING = 14
+    #: Terms of the learning rules.
+    RULES = 15
+    #: What a host changes while the chip runs: whether synapses change, and the reward.
+    MODULATION = 16
+    #: Which neurons learn.
+    PLASTIC = 17
+    #: Traces of each axon.
+    AXON_TRACES = 18
+    #: Traces of each neuron.
+    NEURON_TRACES = 19
+    #: Tags of the synapses, ``lanes`` per word, as the weights.
+    TAGS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +142,7 @@ def type_weight_layout(config: CoreConfig) -> WordLayout:
 def row_layout(config: CoreConfig) -> WordLayout:
     """Descriptor of a row: the weight words from ``base`` on go to the neuron words ``start`` to ``last``.
 
-    A row with ``last`` below ``start`` is empty.
+    A row with ``last`` below ``start`` is empty. ``plastic``: its weights learn.
     """
     fields = [
         Field("base", bits_for(config.words)),
@@ -136,7 +151,20 @@ def row_layout(config: CoreConfig) -> WordLayout:
     ]
     if config.typed:
         fields.append(Field("type", bits_for(AXON_TYPES)))
+    if config.learning is not None:
+        fields.append(Field("plastic", 1))
     return WordLayout("row", tuple(fields))
+
+
+def plastic_layout(config: CoreConfig) -> WordLayout:
+    """Whether each of ``lanes`` neurons learns; one word per neuron word. Of a row, the flag ``plastic`` says whether its axon does."""
+    return WordLayout("plastic", (Field("plastic", 1, count=config.lanes),))
+
+
+def tag_layout(config: CoreConfig) -> WordLayout:
+    """Tags of the synapses of a weight word."""
+    assert config.learning is not None
+    return WordLayout("tag", (Field("tag", config.learning.tag_bits, signed=True, count=config.lanes),))
 
 
 def kind_layout(config: CoreConfig) -> WordLayout:
@@ -285,9 +313,30 @@ def regions(config: CoreConfig) -> dict[str, Region]:
         )
     if config.random:
         table.append(Region(RegionId.SEED, seed_layout(config), 1, True, "seed of the random numbers"))
+    if config.learning is not None:
+        table += _learning_regions(config, config.learning)
     if config.counters:
         table.append(Region(RegionId.COUNTERS, counter_layout(config), len(COUNTER_NAMES), False, "event counters, read only"))
     return {region.name: region for region in sorted(table, key=lambda region: region.id)}
+
+
+def _learning_regions(config: CoreConfig, learning: Learning) -> list[Region]:
+    bits = config.weight_bits
+    table = [
+        Region(RegionId.LEARNING, settings_layout(learning, bits), 1, True, "settings of traces and weights"),
+        Region(RegionId.RULES, term_layout(learning, bits), learning.terms, True, "terms of the learning rules"),
+        Region(RegionId.MODULATION, modulation_layout(), 1, True, "whether synapses change, and the reward; written at any time"),
+        Region(RegionId.PLASTIC, plastic_layout(config), config.neuron_words, True, "which neurons learn"),
+    ]
+    if learning.pre_traces:
+        layout = trace_layout("x", learning.pre_traces)
+        table.append(Region(RegionId.AXON_TRACES, layout, config.axons, False, "traces of each axon, read only"))
+    if learning.post_traces:
+        layout = trace_layout("y", learning.post_traces)
+        table.append(Region(RegionId.NEURON_TRACES, layout, config.neurons, False, "traces of each neuron, read only"))
+    if learning.tag_bits:
+        table.append(Region(RegionId.TAGS, tag_layout(config), config.words, False, "tags of the synapses, read only"))
+    return table
 
 
 def models_and_sets(config: CoreConfig, kinds: WordArray | None) -> tuple[IntArray, IntArray]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from spikeloom.arch.config import ENCODERS, SIDES, ChipConfig
 
 #: Version of the register map and of the frames. A driver refuses a chip with another major number (upper 16 bits).
-PROTOCOL_VERSION = 0x0004_0000
+PROTOCOL_VERSION = 0x0005_0000
 #: Contents of ``IDENT``: the letters "LOOM", least significant first.
 IDENT = int.from_bytes(b"LOOM", "little")
 

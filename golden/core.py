@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from spikeloom.arch.config import MAX_DELAY, CoreConfig
-from spikeloom.arch.errors import InputError
+from spikeloom.arch.errors import ConfigError, InputError
 from spikeloom.arch.layout import IntArray, WordArray
 from spikeloom.arch.memory_map import models_and_sets, regions, unpack_neurons
 from spikeloom.arch.random import key_of_tick, random_numbers
 from spikeloom.golden.crossbar import Crossbar
 from spikeloom.golden.emitter import Emitter
+from spikeloom.golden.learning import Learning
 from spikeloom.golden.neuron import step_of
 from spikeloom.golden.scheduler import Scheduler
 
@@ -36,6 +37,8 @@ class Core:
     ----------
     state : dict of int64 array ``[B, neurons]``
         State fields of all models; zero where a neuron's model has no such field.
+    learning : Learning or None
+        What learns, if anything does; it has one sample only.
     scheduler : Scheduler
     ticks : int
         Ticks completed, which is also the number of the next tick.
@@ -54,6 +57,7 @@ class Core:
         self.config = config
         self.seed = int(unpacked["seed"]["seed"][0]) if config.random else 0
         self.crossbar = Crossbar(config, weights, rows, unpacked.get("type_weights"))
+        self.learning = None if config.learning is None else Learning(config, unpacked, self.crossbar, weights)
         model_of, set_of = models_and_sets(config, memory.get("kinds"))
         # Neurons of each model, and their parameters.
         self.groups: list[tuple[IntArray, dict[str, IntArray]]] = []
@@ -76,8 +80,18 @@ class Core:
         return len(self.events)
 
     def clear(self, batch: int | None = None) -> None:
-        """Initial state: everything 0, nothing pending, next tick 0."""
+        """Initial state: everything 0, nothing pending, next tick 0. Weights stay as they were learnt.
+
+        Raises
+        ------
+        ConfigError
+            If several samples are to run side by side on a core that learns: each would have weights of its own.
+        """
         batch = self.batch if batch is None else batch
+        if self.learning is not None:
+            if batch != 1:
+                raise ConfigError(f"{batch} samples side by side on a core that learns; give them one after the other")
+            self.learning.clear()
         names = {field.name for model in self.config.models for field in model.state_fields()}
         self.state: dict[str, IntArray] = {name: np.zeros((batch, self.config.neurons), np.int64) for name in sorted(names)}
         self.scheduler = Scheduler(self.config, batch)
@@ -113,6 +127,8 @@ class Core:
         due = self.scheduler.take(tick)
         key = key_of_tick(self.seed, tick)
         sums = self.crossbar.integrate(due, key)[:, : self.config.neurons]
+        if self.learning is not None:
+            self.learning.before_update(due[0], key)
         updated = self.updated_neurons[min(tick, len(self.updated_neurons) - 1)]
         spikes = np.zeros(sums.shape, np.bool_)
         for model, (neurons, parameters) in zip(self.config.models, self.groups, strict=True):
@@ -129,6 +145,8 @@ class Core:
             for name, values in state.items():
                 assert values.dtype == np.int64
                 self.state[name][:, taking] = values
+        if self.learning is not None:
+            self.learning.after_update(due[0], spikes[0], self.state["membrane"][0], updated, tick, key)
         self.events += due.sum(axis=1)
         self.row_words += self.crossbar.words_read(due)
         self.spikes += spikes.sum(axis=1)

@@ -57,6 +57,9 @@ class Crossbar:
                 self.stochastic = np.where(chance, dense, 0)
                 dense = np.where(chance, 0, dense)
         largest_sum = np.abs(dense).sum(axis=0).max(initial=0)
+        if config.learning is not None:
+            # Weights may grow.
+            largest_sum = max(largest_sum, config.axons << (config.weight_bits - 1))
         assert largest_sum < 2**53
         self.matrix = dense.astype(np.float32 if largest_sum < 2**24 else np.float64)
         self.row_words = length.astype(np.float64)

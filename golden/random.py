@@ -8,8 +8,8 @@ from spikeloom.arch.layout import IntArray
 from spikeloom.arch.random import FIELD_BITS, FIELD_POLYNOMIAL, UNIT_BITS
 
 
-def spread(numbers: IntArray, neurons: IntArray) -> IntArray:
-    """Numbers of 8 bits for the synapses of a row: the low bits of ``a * n + b`` in the field of 2**16 elements.
+def spread(numbers: IntArray, neurons: IntArray, bits: int = UNIT_BITS) -> IntArray:
+    """Numbers of so many bits for the synapses of a row: the low ones of ``a * n + b`` in the field of 2**16 elements.
 
     ``a`` is the upper and ``b`` the lower half of the row's random number, n the neuron. Any two neurons of a row get independent
     numbers, because every pair of results comes from exactly one pair (a, b) (Carter and Wegman 1979).
@@ -19,6 +19,8 @@ def spread(numbers: IntArray, neurons: IntArray) -> IntArray:
     numbers : int64 array ``[A]``
         Random number of each axon.
     neurons : int64 array ``[N]``
+    bits : int
+        1 to 16.
 
     Returns
     -------
@@ -30,4 +32,4 @@ def spread(numbers: IntArray, neurons: IntArray) -> IntArray:
         product ^= np.where(neurons >> bit & 1, a, 0)
         # a becomes a * x, reduced by the polynomial.
         a = (a << 1) & ((1 << FIELD_BITS) - 1) ^ np.where(a >> (FIELD_BITS - 1), FIELD_POLYNOMIAL, 0)
-    return (product ^ b) & ((1 << UNIT_BITS) - 1)
+    return (product ^ b) & ((1 << bits) - 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Iterable
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, enum, stream, wiring
@@ -26,6 +27,7 @@ from spikeloom.hdl.crossbar import Crossbar
 from spikeloom.hdl.emitter import Emitter
 from spikeloom.hdl.fabric import GENERIC, Fabric
 from spikeloom.hdl.layouts import struct_of
+from spikeloom.hdl.learning import LearningUnit
 from spikeloom.hdl.neuron import pipeline_class
 from spikeloom.hdl.ram import BankedRam
 from spikeloom.hdl.scheduler import Event, Scheduler
@@ -64,6 +66,10 @@ class Phase(enum.Enum, shape=3):
     INTEGRATE = 3
     #: Updating the neurons, and sending their spikes.
     UPDATE = 4
+    #: Weights of the active axons learn.
+    LEARN_PRE = 5
+    #: Weights of the neurons that fired learn.
+    LEARN_POST = 6
 
 
 class Core(wiring.Component):
@@ -156,7 +162,11 @@ class Core(wiring.Component):
         with m.If(control.bus.write & control.bus.select & (control.bus.index == config.levels - 1)):
             m.d.sync += last_neuron.eq(control.bus.data)
         bus_busy = Signal()
-        clear_depth = max(scheduler.depth, update.rows, config.neuron_words)
+        learning = None
+        if config.learning is not None:
+            learning = LearningUnit(config=config, fabric=fabric, weight_delay=crossbar.weight_delay)
+            self._add_learning(m, learning, crossbar, update)
+        clear_depth = max(scheduler.depth, update.rows, config.neuron_words, 0 if learning is None else learning.depth)
         clear_index = Signal(range(clear_depth))
         # What is cleared lies far apart, so all of it hears of it a cycle late.
         clearing, clear_late = Signal(init=1), Signal(range(clear_depth))
@@ -184,11 +194,27 @@ class Core(wiring.Component):
                     m.d.sync += age.eq(age + 1)
             with m.Case(Phase.INTEGRATE):
                 with m.If(~was_integrating):
-                    m.d.comb += update.start.eq(1)
-                    m.d.sync += phase.eq(Phase.UPDATE)
+                    if learning is None:
+                        m.d.comb += update.start.eq(1)
+                        m.d.sync += phase.eq(Phase.UPDATE)
+                    else:
+                        m.d.comb += learning.begin_pre.eq(1)
+                        m.d.sync += phase.eq(Phase.LEARN_PRE)
             with m.Case(Phase.UPDATE):
                 with m.If(~was_updating):
-                    m.d.sync += phase.eq(Phase.IDLE)
+                    if learning is None:
+                        m.d.sync += phase.eq(Phase.IDLE)
+                    else:
+                        m.d.comb += learning.begin_post.eq(1)
+                        m.d.sync += phase.eq(Phase.LEARN_POST)
+            if learning is not None:
+                with m.Case(Phase.LEARN_PRE):
+                    with m.If(~learning.busy):
+                        m.d.comb += update.start.eq(1)
+                        m.d.sync += phase.eq(Phase.UPDATE)
+                with m.Case(Phase.LEARN_POST):
+                    with m.If(~learning.busy):
+                        m.d.sync += phase.eq(Phase.IDLE)
         m.d.comb += [
             control.read_address.eq(age),
             control.read_enable.eq(phase == Phase.START),
@@ -233,11 +259,30 @@ class Core(wiring.Component):
         if config.typed:
             buses[RegionId.TYPE_WEIGHTS] = crossbar.type_weight_bus
         if config.random:
-            buses[RegionId.SEED] = self._add_key(m, update, crossbar, starting=phase == Phase.START, clearing=clearing)
+            keyed = (update, crossbar) if learning is None else (update, crossbar, learning)
+            buses[RegionId.SEED] = self._add_key(m, keyed, starting=phase == Phase.START, clearing=clearing)
+        if learning is not None:
+            buses |= {RegionId[name.upper()]: getattr(learning, f"{name}_bus") for name in learning.layouts}
+            m.d.comb += [learning.start.eq(phase == Phase.START), learning.clear.eq(clearing), learning.clear_index.eq(clear_late)]
         self._add_bus(m, buses, counters, bus_busy, may_access)
         return m
 
-    def _add_key(self, m: Module, update: Update, crossbar: Crossbar, *, starting: Value, clearing: Value) -> wiring.PureInterface:
+    @staticmethod
+    def _add_learning(m: Module, learning: LearningUnit, crossbar: Crossbar, update: Update) -> None:
+        """The learning unit watches events and spikes, and reaches rows and weights through the crossbar."""
+        m.submodules.learning = learning
+        connect(m, learning.port, crossbar.learning)
+        m.d.comb += [
+            learning.event.eq(crossbar.event),
+            learning.axon.eq(crossbar.axons.payload),
+            learning.spikes.eq(update.spikes),
+            learning.valid.eq(update.valid),
+            learning.last.eq(update.last),
+        ]
+        if learning.unit.membrane_flag:
+            m.d.comb += [learning.above.eq(update.above), update.v_threshold.eq(learning.v_threshold)]
+
+    def _add_key(self, m: Module, keyed: Iterable[wiring.Component], *, starting: Value, clearing: Value) -> wiring.PureInterface:
         """Key of the tick's random numbers; the bus port of the seed it is made from."""
         seed = BankedRam(width=RANDOM_BITS, depth=1, readback=self.config.readback, fabric=self.fabric)
         m.submodules.seed = seed
@@ -248,7 +293,7 @@ class Core(wiring.Component):
             m.d.sync += offset.eq(0)
         with m.Elif(starting):
             m.d.sync += [offset.eq(offset + KEY_STEP), key.eq(loaded + offset)]
-        m.d.comb += [block.key.eq(key) for block in (update, crossbar) if "key" in block.signature.members]
+        m.d.comb += [block.key.eq(key) for block in keyed if "key" in block.signature.members]
         return seed.bus
 
     def _add_bus(

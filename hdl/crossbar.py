@@ -5,23 +5,25 @@ from __future__ import annotations
 import functools
 import operator
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Signal, Value, signed
+from amaranth.hdl import Array, Cat, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from spikeloom.arch.config import AXON_TYPES, TYPE_WEIGHT_BITS, CoreConfig, bits_for, ceil_div
 from spikeloom.arch.memory_map import row_layout, type_weight_layout, weight_layout
 from spikeloom.arch.neuron import RANDOM_BITS
-from spikeloom.arch.random import FIELD_BITS, FIELD_POLYNOMIAL, ROW_INDEX, UNIT_BITS
+from spikeloom.arch.random import FIELD_BITS, ROW_INDEX, UNIT_BITS
 from spikeloom.hdl.fabric import Fabric
 from spikeloom.hdl.layouts import struct_of
 from spikeloom.hdl.ram import BankedRam, Ram, bus_port
-from spikeloom.hdl.random import MIXER_LATENCY, Mixer
+from spikeloom.hdl.random import MIXER_LATENCY, Mixer, combination, powers_of
 
 #: Lanes whose sums share a memory and its address registers.
 BANK_LANES = 16
 #: Cycles from an axon to its first weight word: the row's descriptor is looked up, kept and taken.
 ROW_CYCLES = 3
+#: Cycles from a word of the learning port to its weights.
+LEARNING_LATENCY = 3
 #: Rows of at most so many words follow each other faster, where the sums are in LUT RAM.
 SHORT_ROW = 2
 
@@ -42,6 +44,41 @@ def first_row_cycles(config: CoreConfig) -> int:
 def row_cycles(config: CoreConfig, fabric: Fabric) -> int:
     """Fewest cycles from one row to the next."""
     return first_row_cycles(config) - int(short_rows(config, fabric))
+
+
+class LearningPort(wiring.Signature):
+    """Rows and weights, for a learning unit.
+
+    Members
+    -------
+    active : Out(1)
+        The memories' read ports belong to the unit.
+    axon : Out(range(axons))
+        ``row`` is its descriptor a cycle later.
+    row : In(row word)
+    read, word : Out
+        Fetch a weight word; ``weights`` holds it ``LEARNING_LATENCY`` cycles later, or one more if the memory is read in parts, and until
+        the next is there.
+    weights : In(weight word)
+    write, written_word, written : Out
+        Write a weight word.
+    """
+
+    def __init__(self, config: CoreConfig) -> None:
+        address, word = bits_for(config.words), config.weight_word_bits
+        super().__init__(
+            {
+                "active": Out(1),
+                "axon": Out(bits_for(config.axons)),
+                "row": In(row_layout(config).bits),
+                "read": Out(1),
+                "word": Out(address),
+                "weights": In(word),
+                "write": Out(1),
+                "written_word": Out(address),
+                "written": Out(word),
+            }
+        )
 
 
 class Crossbar(wiring.Component):
@@ -82,6 +119,8 @@ class Crossbar(wiring.Component):
         Only with one bit per synapse.
     key : In(32)
         Of this tick's random numbers. Only with stochastic synapses. Stable from before the first axon until ``busy`` falls.
+    learning : In(LearningPort)
+        How a learning unit reaches rows and weights, only while not ``busy``. Only if the core learns.
     """
 
     def __init__(self, *, config: CoreConfig, fabric: Fabric) -> None:
@@ -109,6 +148,8 @@ class Crossbar(wiring.Component):
             members["type_weight_bus"] = In(bus_port(AXON_TYPES * config.neuron_words, type_weight_layout(config).bits))
         if config.stochastic_synapses:
             members["key"] = In(RANDOM_BITS)
+        if config.learning is not None:
+            members["learning"] = In(LearningPort(config))
         super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
@@ -134,6 +175,10 @@ class Crossbar(wiring.Component):
             rows.read_address.eq(self.axons.payload),
             rows.read_enable.eq(self.event),
         ]
+        if config.learning is not None:
+            with m.If(self.learning.active):
+                m.d.comb += [rows.read_address.eq(self.learning.axon), rows.read_enable.eq(1)]
+            m.d.comb += self.learning.row.eq(rows.read_data)
         m.d.sync += [after.eq(before) for after, before in zip(lookups, [self.event, *lookups], strict=False)]
         with m.If(lookups[-1]):
             m.d.sync += [next_row.eq(rows.read_data), next_valid.eq(1)]
@@ -183,8 +228,15 @@ class Crossbar(wiring.Component):
             ]
         with m.Elif(wait.any()):
             m.d.sync += wait.eq(wait - 1)
+        fetch = running
+        if config.learning is not None:
+            fetch, fetching = Signal(), Signal()
+            m.d.sync += fetching.eq(self.learning.read)
+            m.d.comb += fetch.eq(running | fetching)
+            with m.If(self.learning.active):
+                m.d.sync += weight_address.eq(self.learning.word)
 
-        weights = self._elements(self._add_weights(m, running, weight_address).weight)
+        weights = self._elements(self._add_weights(m, fetch, weight_address).weight)
         if config.typed:
             number = self._add_number(m, take) if config.stochastic_synapses else None
             weights = self._add_types(m, take, next_row, running, issue, word, weights, number)
@@ -233,6 +285,7 @@ class Crossbar(wiring.Component):
             width=layout.bits,
             depth=config.words,
             banks=banks,
+            single=config.learning is not None,
             readback=self.config.readback,
             fabric=self.fabric,
             style="spram" if self.fabric.spram else "block",
@@ -240,8 +293,21 @@ class Crossbar(wiring.Component):
         m.submodules.weight_ram = weights
         connect(m, flipped(self.weight_bus), weights.bus)
         weight = Signal(struct_of(layout), reset_less=True)
+        if config.learning is not None:
+            m.d.comb += [
+                weights.write_address.eq(self.learning.written_word),
+                weights.write_enable.eq(self.learning.write),
+                weights.write_data.eq(self.learning.written),
+                self.learning.weights.eq(weight.as_value()),
+            ]
         m.d.comb += [weights.read_address.eq(address[bank_bits:]), weights.read_enable.eq(enable)]
-        if banks == 1:
+        if banks == 1 and config.learning is not None and self.fabric.spram:
+            # A memory with one port shows something else after it was written.
+            fetched = Signal()
+            m.d.sync += fetched.eq(enable)
+            with m.If(fetched):
+                m.d.sync += weight.as_value().eq(weights.read_data)
+        elif banks == 1:
             m.d.sync += weight.as_value().eq(weights.read_data)
         else:
             bank1, bank2 = Signal(bank_bits), Signal(bank_bits)
@@ -316,21 +382,21 @@ class Crossbar(wiring.Component):
         config = self.config
         lane_bits = (config.lanes - 1).bit_length()
         a, b = number[FIELD_BITS:], number[:UNIT_BITS]
-        powers = _powers(m, a, lane_bits + len(word), "a")
+        powers = powers_of(m, a, lane_bits + len(word), "a")
         # The word's share, then that of the upper and of the lower half of the lane's bits.
         share, factor = Signal(UNIT_BITS, name="word_share", reset_less=True), Signal(FIELD_BITS, name="factor", reset_less=True)
-        m.d.sync += [share.eq(b ^ _combination(word, powers[lane_bits:])), factor.eq(a)]
+        m.d.sync += [share.eq(b ^ combination(word, powers[lane_bits:])), factor.eq(a)]
         for n in range(self.weight_delay - 1):
             late_share = Signal(UNIT_BITS, name=f"word_share_late{n}", reset_less=True)
             late_factor = Signal(FIELD_BITS, name=f"factor_late{n}", reset_less=True)
             m.d.sync += [late_share.eq(share), late_factor.eq(factor)]
             share, factor = late_share, late_factor
-        powers = _powers(m, factor, lane_bits, "factor")
+        powers = powers_of(m, factor, lane_bits, "factor")
         low_bits = lane_bits // 2
         lows = [Signal(UNIT_BITS, name=f"low_share{k}", reset_less=True) for k in range(1 << low_bits)]
         highs = [Signal(UNIT_BITS, name=f"high_share{k}", reset_less=True) for k in range(1 << (lane_bits - low_bits))]
-        m.d.sync += [low.eq(_combination(k, powers[:low_bits])) for k, low in enumerate(lows)]
-        m.d.sync += [high.eq(share ^ _combination(k, powers[low_bits:])) for k, high in enumerate(highs)]
+        m.d.sync += [low.eq(combination(k, powers[:low_bits])) for k, low in enumerate(lows)]
+        m.d.sync += [high.eq(share ^ combination(k, powers[low_bits:])) for k, high in enumerate(highs)]
         return [highs[lane >> low_bits] ^ lows[lane & (1 << low_bits) - 1] for lane in range(config.lanes)]
 
     def _add_accumulators(self, m: Module, issue: Signal, word: Signal, weights: list[Value]) -> Value:
@@ -519,23 +585,3 @@ def _unit(m: Module, weight: Value, number: Value, name: str) -> Value:
     m.d.comb += distance.eq((Cat(1, weight) + operand) >> 1)
     hit = Mux(negative, distance <= 0, distance >= 0)
     return Mux(hit, Mux(negative, -1, weight != 0), 0)
-
-
-def _powers(m: Module, element: Value, count: int, name: str) -> list[Signal]:
-    """The element of the field times 1, x, x**2, ..."""
-    powers = [Signal(FIELD_BITS, name=f"{name}_times_x{k}") for k in range(count)]
-    for k, power in enumerate(powers):
-        before = powers[k - 1]
-        m.d.comb += power.eq((before << 1) ^ Mux(before[-1], FIELD_POLYNOMIAL, 0) if k else element)
-    return powers
-
-
-def _combination(chosen: Value | int, powers: list[Signal]) -> Value:
-    """Low bits of the sum of the powers that a bit of ``chosen`` belongs to."""
-    total: Value = Const(0, UNIT_BITS)
-    for k, power in enumerate(powers):
-        if isinstance(chosen, int):
-            total = total ^ power[:UNIT_BITS] if chosen >> k & 1 else total
-        else:
-            total ^= Mux(chosen[k], power[:UNIT_BITS], 0)
-    return total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -155,7 +155,7 @@ class BankedRam(wiring.Component):
     """``banks`` consecutive words of a memory at once, and single slices of single words for the bus.
 
     Word ``i`` of the memory map is word ``i % banks`` of row ``i // banks``. While ``bus.select`` is high the read port belongs to the
-    bus, and so does the write port of a memory that only the bus writes.
+    bus, and so does the write port of a memory that the bus writes.
 
     Parameters
     ----------
@@ -165,6 +165,8 @@ class BankedRam(wiring.Component):
         Words read and written together, a power of two.
     writable : bool
         Whether the core writes. If so, the bus cannot; if not, the three write members are missing.
+    single : bool
+        The core writes single words, and so does the bus. ``write_address`` is then the number of a word, ``write_data`` one word.
     readback : bool
         Whether the bus can read.
     fabric : Fabric
@@ -191,11 +193,12 @@ class BankedRam(wiring.Component):
         depth: int,
         banks: int = 1,
         writable: bool = False,
+        single: bool = False,
         readback: bool = True,
         fabric: Fabric,
         style: str = "auto",
     ) -> None:
-        self.width, self.depth, self.banks, self.writable = width, depth, banks, writable
+        self.width, self.depth, self.banks, self.writable, self.single = width, depth, banks, writable, single
         self.readback, self.fabric, self.style = readback, fabric, style
         self.rows = ceil_div(depth, banks)
         members = {
@@ -204,13 +207,19 @@ class BankedRam(wiring.Component):
             "read_enable": In(1),
             "read_data": Out(banks * width),
         }
-        if writable:
+        if writable or single:
             members |= {
-                "write_address": In(bits_for(self.rows)),
+                "write_address": In(bits_for(depth if single else self.rows)),
                 "write_enable": In(1),
-                "write_data": In(banks * width),
+                "write_data": In(width if single else banks * width),
             }
         super().__init__(members)
+
+    def _write_address(self, bus_row: Value) -> Value:
+        """Row that is written."""
+        if self.single:
+            return Mux(self.bus.select, bus_row, self.write_address[(self.banks - 1).bit_length() :])
+        return self.write_address if self.writable else bus_row
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -231,14 +240,22 @@ class BankedRam(wiring.Component):
             m.d.comb += [
                 ram.read_address.eq(Mux(bus.select, bus_row, self.read_address) if self.readback else self.read_address),
                 ram.read_enable.eq((bus.select | self.read_enable) if self.readback else self.read_enable),
-                ram.write_address.eq(self.write_address if self.writable else bus_row),
+                ram.write_address.eq(self._write_address(bus_row)),
                 self.read_data[low : low + self.width].eq(ram.read_data),
             ]
             for i in range(ram.slices):
                 start, stop = i * BUS_WORD_BITS, min((i + 1) * BUS_WORD_BITS, self.width)
                 chosen = bus.select & bus.write & (bus.slice == i) & (bus_bank == bank)
-                chunks[i | bank << len(bus.slice)] = read_data[low + start : low + stop]
-                if self.writable:
+                if bank < 1 << len(bus_bank):
+                    # With fewer words than banks the index is too short to name the others.
+                    chunks[i | bank << len(bus.slice)] = read_data[low + start : low + stop]
+                if self.single:
+                    mine = self.write_enable & (self.write_address[:bank_bits] == bank if bank_bits else 1)
+                    m.d.comb += [
+                        ram.write_enable[i].eq(Mux(bus.select, chosen, mine)),
+                        ram.write_data[start:stop].eq(Mux(bus.select, bus.data, self.write_data[start:stop])),
+                    ]
+                elif self.writable:
                     m.d.comb += [
                         ram.write_enable[i].eq(self.write_enable),
                         ram.write_data[start:stop].eq(self.write_data[low + start : low + stop]),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from spikeloom.arch.neuron import RANDOM_BITS
-from spikeloom.arch.random import MIX, MIX_SHIFTS
+from spikeloom.arch.random import FIELD_BITS, FIELD_POLYNOMIAL, MIX, MIX_SHIFTS, UNIT_BITS
 
 #: Cycles from ``x`` to ``number``: a register after each of the six steps.
 MIXER_LATENCY = len(MIX)
@@ -44,3 +44,23 @@ class Mixer(wiring.Component):
         ]
         m.d.comb += self.number.eq(values[6])
         return m
+
+
+def powers_of(m: Module, element: Value, count: int, name: str) -> list[Signal]:
+    """The element of the field times 1, x, x**2, ..."""
+    powers = [Signal(FIELD_BITS, name=f"{name}_times_x{k}") for k in range(count)]
+    for k, power in enumerate(powers):
+        before = powers[k - 1]
+        m.d.comb += power.eq((before << 1) ^ Mux(before[-1], FIELD_POLYNOMIAL, 0) if k else element)
+    return powers
+
+
+def combination(chosen: Value | int, powers: list[Signal], bits: int = UNIT_BITS) -> Value:
+    """Low bits of the sum of the powers that a bit of ``chosen`` belongs to."""
+    total: Value = Const(0, bits)
+    for k, power in enumerate(powers):
+        if isinstance(chosen, int):
+            total = total ^ power[:bits] if chosen >> k & 1 else total
+        else:
+            total ^= Mux(chosen[k], power[:bits], 0)
+    return total

@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from spikeloom.arch.config import CoreConfig, bits_for
 from spikeloom.arch.layout import ceil_div
+from spikeloom.arch.learning import V_THRESHOLD_BITS
 from spikeloom.arch.memory_map import kind_layout, neuron_layout
 from spikeloom.arch.neuron import RANDOM_BITS
 from spikeloom.hdl.fabric import Fabric
@@ -119,6 +120,8 @@ class Update(wiring.Component):
             members[f"{name}_bus"] = In(bus_port(self._depth(name), layout.bits))
         if any(model.random for model in config.models):
             members["key"] = In(RANDOM_BITS)
+        if config.learning is not None and config.learning.membrane_flag:
+            members |= {"above": Out(config.pipelines), "v_threshold": In(signed(V_THRESHOLD_BITS))}
         super().__init__(members)
 
     def _depth(self, name: str) -> int:
@@ -149,9 +152,10 @@ class Update(wiring.Component):
         numbers = self._add_random(m, row.position)
 
         # Only one model has rows under way at a time, and all other pipelines give zeros: the results are joined by OR.
-        results: dict[str, list[Value]] = {"done": [], "states": [], "spikes": []}
+        results: dict[str, list[Value]] = {"done": [], "states": [], "spikes": [], "above": []}
+        flagged = config.learning is not None and config.learning.membrane_flag
         for number, (kind, model) in enumerate(zip(classes, config.models, strict=True)):
-            states, spikes = [], []
+            states, spikes, above = [], [], []
             for i in range(config.pipelines):
                 pipeline = kind(model=model, sum_bits=config.sum_bits)
                 m.submodules[f"{model.NAME}{i}"] = pipeline
@@ -165,10 +169,13 @@ class Update(wiring.Component):
                 state = pipeline.new_state.as_value()
                 states.append(Cat(state, Const(0, self.layouts["state"].bits - len(state))))
                 spikes.append(pipeline.spike)
+                if flagged:
+                    above.append(pipeline.done & (pipeline.new_state.membrane >= self.v_threshold))
                 if i == 0:
                     results["done"].append(pipeline.done)
             results["states"].append(Cat(states))
             results["spikes"].append(Cat(spikes))
+            results["above"].append(Cat(above))
         joined = {name: functools.reduce(operator.or_, values) for name, values in results.items()}
 
         # Results come in the order in which the rows were taken.
@@ -180,6 +187,8 @@ class Update(wiring.Component):
             at_last.eq(next_position == last_position),
             live.eq(next_position <= last_live),
         ]
+        if flagged:
+            m.d.comb += self.above.eq(joined["above"] & live.replicate(config.pipelines))
         state_ram = rams["state"].copies[0]
         m.d.comb += [
             done.eq(joined["done"]),

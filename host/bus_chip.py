@@ -223,7 +223,8 @@ class BusChip(Chip):
         self._counters, self._others, self._state = [], [], {}
         # Where the output memory holds all outputs of a sample, all can be asked for beforehand.
         entries = image.output_size if on_chip else (len(numbers) + 1) * total
-        if self.bus.pipelined and (on_chip or entries < OUTPUT_ENTRIES):
+        # A chip that learns cannot run a sample again.
+        if self.bus.pipelined and not image.config.learning and (on_chip or entries < OUTPUT_ENTRIES):
             self._run_ahead(feeds, total, entries, outputs, progress)
             return outputs if on_chip or not counts else outputs.sum(axis=1)
         for number, feed in enumerate(feeds):
@@ -463,6 +464,19 @@ class BusChip(Chip):
             self.image.config.cores[core], self.read_region("state", core), self.image.memories[core].get("kinds")
         )
 
+    def learning_state(self, core: int = 0) -> dict[str, IntArray]:
+        """Traces ``x1``.. ``[axons]`` and ``y1``.. ``[neurons]``, ``weights`` and ``tags`` ``[words, lanes]`` of a core that learns, now."""
+        self._need_readback("weights cannot be read")
+        result: dict[str, IntArray] = {}
+        for name in ("axon_traces", "neuron_traces"):
+            if name in self._regions[core]:
+                result |= self._regions[core][name].layout.unpack(self.read_region(name, core))
+        shape = (-1, self.image.config.cores[core].lanes)
+        for name, field in (("weights", "weight"), ("tags", "tag")):
+            if name in self._regions[core]:
+                result[name] = self._regions[core][name].layout.unpack(self.read_region(name, core))[field].reshape(shape)
+        return result
+
     def state(self) -> dict[str, IntArray]:
         """See :meth:`Chip.state`.
 
@@ -480,6 +494,8 @@ class BusChip(Chip):
             slots = pending.reshape(DELAY_SLOTS, delay_depth(core) // DELAY_SLOTS * pending.shape[1])
             result |= {f"core{number}.{name}": values for name, values in self.neuron_state(number).items()}
             result[f"core{number}.delays"] = slots[:, : core.axons]
+            if core.learning is not None:
+                result |= {f"core{number}.{name}": values for name, values in self.learning_state(number).items()}
         return result
 
     def counters(self) -> dict[str, IntArray]:

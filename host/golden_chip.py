@@ -37,6 +37,9 @@ class GoldenChip(Chip):
     ) -> tuple[OutputArray, dict[str, Recording]]:
         samples, ticks, _ = spikes.shape
         block = max(1, BLOCK_BITS // (16 * sum(core.axons for core in self.image.config.cores)))
+        if self.image.config.learning:
+            # What one sample teaches, the next one knows.
+            block = 1
         outputs = np.zeros((samples, ticks, self.image.output_size), np.bool_)
         sizes = {name: self.image.population_size(name) for name in record}
         potentials = {name: np.zeros((samples, ticks, size), np.int64) for name, size in sizes.items()}
@@ -115,6 +118,8 @@ class GoldenChip(Chip):
         for number, core in enumerate(cores):
             self._state |= {f"core{number}.{name}": values[-1].copy() for name, values in core.state.items()}
             self._state[f"core{number}.delays"] = core.scheduler.pending[:, -1].astype(np.int64)
+            if core.learning is not None:
+                self._state |= {f"core{number}.{name}": values for name, values in core.learning.state().items()}
         names = ("events", "row_words", "spikes", "merged", "dropped")
         self._counters.append(
             {"ticks": np.full(cores[0].batch, self.model.ticks)}

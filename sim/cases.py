@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikeloom.arch.config import AXON_TYPES, DELAY_SLOTS, MAX_DELAY, TYPE_WEIGHT_BITS, ChipConfig, CoreConfig
+from spikeloom.arch.errors import ConfigError
 from spikeloom.arch.image import LoadableImage, PortMap
 from spikeloom.arch.layout import IntArray, WordArray
+from spikeloom.arch.learning import First, Learning, Phase, Second, check_learning, settings_layout, term_layout
 from spikeloom.arch.memory_map import pack_neurons, regions
 from spikeloom.arch.packet import Destination, hops
 
@@ -105,6 +107,11 @@ def _random_memory(chip: ChipConfig, number: int, outputs: int, rng: np.random.G
     fits = length <= config.words
     empty = (rng.random(config.axons) < 0.1) | ~fits
     start, last, base = np.where(empty, 1, start), np.where(empty, 0, last), np.where(empty, 0, base)
+    if config.learning is not None:
+        # Rows that learn share no words: all lie one behind the other, as far as there is room.
+        used = np.cumsum(last - start + 1)
+        start, last = np.where(used > config.words, 1, start), np.where(used > config.words, 0, last)
+        base = np.where(last >= start, used - (last - start + 1), 0)
     # Destinations: lists of any length, some shared, some empty; now and then one list with all entries it can have.
     count = np.minimum(
         rng.choice([0, 1, 1, 1, 2, 5, config.list_length], config.neurons, p=[0.15, 0.2, 0.2, 0.2, 0.15, 0.08, 0.02]),
@@ -137,9 +144,67 @@ def _random_memory(chip: ChipConfig, number: int, outputs: int, rng: np.random.G
         contents["rows"]["type"] = rng.integers(0, AXON_TYPES, config.axons)
         if config.stochastic_synapses:
             contents["type_weights"]["stochastic"] = rng.integers(0, 2, np.shape(contents["type_weights"]["weight"]))
+    if config.learning is not None:
+        contents |= _random_learning(config, config.learning, rng)
+        contents["rows"]["plastic"] = rng.random(config.axons) < 0.8
     if config.random:
         contents["seed"] = {"seed": rng.integers(0, 1 << 32, 1)}
     return {name: table[name].layout.pack(values) for name, values in contents.items()} | _random_neurons(config, rng, high)
+
+
+def _random_learning(config: CoreConfig, unit: Learning, rng: np.random.Generator) -> dict[str, dict[str, IntArray]]:
+    """Rules of any terms that cannot overflow, and settings."""
+    bits = config.weight_bits
+    firsts = [First.NONE, First.X0, First.R, *(First[name.upper()] for name in unit.traces)]
+    seconds = [Second.NONE, Second.W, *(Second[name.upper()] for name in unit.traces if name[0] == "y")]
+    seconds += [Second.T] * bool(unit.tag_bits) + [Second.V0] * unit.membrane_flag
+    layout = term_layout(unit, bits)
+    rules = {field.name: np.zeros(unit.terms, np.int64) for field in layout.fields}
+    settings = {field.name: rng.integers(field.low, field.high, 1, endpoint=True) for field in settings_layout(unit, bits).fields}
+    second_bits = unit.second_constant_bits(bits)
+    number = 0
+    for phase in Phase:
+        room = unit.terms - number if phase == Phase.EPOCH else unit.terms // 2
+        count = int(rng.integers(int(rng.random() < 0.8), room, endpoint=True)) if room else 0
+        settings[f"{phase.name.lower()}_terms"] = np.array([count])
+        tags = int(rng.integers(0, count + 1)) if unit.tag_bits else 0
+        for place in range(count):
+            term = {
+                "shift": rng.integers(0, 5),
+                "negative": rng.integers(0, 2),
+                "first": rng.choice(firsts),
+                "second": rng.choice(seconds),
+                "target": int(place >= count - tags),
+                "last": place in (count - tags - 1, count - 1),
+                "first_compared": rng.random() < 0.2,
+                "second_compared": rng.random() < 0.2,
+                "first_constant": rng.choice([0, rng.integers(-(1 << 12), 1 << 12)]),
+                "second_constant": rng.choice([0, rng.integers(-(1 << (second_bits - 1)), 1 << (second_bits - 1))]),
+            }
+            for name, value in term.items():
+                rules[name][number] = value
+            number += 1
+    settings["epoch"] = rng.integers(0, 3, 1)
+    if rng.random() < 0.5:
+        settings["low"], settings["high"] = np.array([-(1 << (bits - 1))]), np.array([(1 << (bits - 1)) - 1])
+    settings["low"], settings["high"] = np.minimum(settings["low"], settings["high"]), np.maximum(settings["low"], settings["high"])
+    if unit.membrane_flag:
+        settings["v_threshold"] = rng.integers(-20, 20, 1)
+    # Terms as large as can be without an overflow.
+    while True:
+        try:
+            check_learning(unit, bits, settings, rules)
+            break
+        except ConfigError:
+            rules["shift"] += 1
+    modulation = {"enabled": np.array([int(rng.random() < 0.9)]), "reward": rng.integers(-(1 << 12), 1 << 12, 1)}
+    plastic = rng.random((config.neuron_words, config.lanes)) < rng.choice([0.5, 1.0])
+    return {
+        "learning": settings,
+        "rules": rules,
+        "modulation": modulation,
+        "plastic": {"plastic": plastic[:, 0] if config.lanes == 1 else plastic},
+    }
 
 
 def _random_neurons(config: CoreConfig, rng: np.random.Generator, weight: int) -> dict[str, WordArray]:

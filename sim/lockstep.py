@@ -38,12 +38,15 @@ def expected_state(golden: Chip, sample: int = 0) -> dict[str, IntArray]:
     Returns
     -------
     dict
-        Of each core n its state fields ``core{n}.<field>`` ``[neurons]``, and ``core{n}.delays`` ``[16, axons]`` (bits pending in each slot).
+        Of each core n its state fields ``core{n}.<field>`` ``[neurons]``, ``core{n}.delays`` ``[16, axons]`` (bits pending in each slot), and
+        what its learning unit has.
     """
     result: dict[str, IntArray] = {}
     for number, core in enumerate(golden.cores):
         result |= {f"core{number}.{name}": values[sample] for name, values in core.state.items()}
         result[f"core{number}.delays"] = core.scheduler.pending[:, sample].astype(np.int64)
+        if core.learning is not None:
+            result |= {f"core{number}.{name}": values for name, values in core.learning.state().items()}
     return result
 
 
@@ -59,10 +62,19 @@ def first_difference(tick: int, expected: dict[str, IntArray], got: dict[str, In
         different = np.argwhere(values != got[name])
         if len(different):
             place = tuple(int(i) for i in different[0])
-            index = f"neuron {place[0]}" if len(place) == 1 else f"slot {place[0]}, axon {place[1]}"
             core, what = name.removeprefix("core").split(".")
+            index = _place(what, place)
             return Mismatch(what, tick, index, int(values[place]), int(got[name][place]), int(core))
     return None
+
+
+def _place(what: str, place: tuple[int, ...]) -> str:
+    """Which entry of a state array an index is."""
+    if what == "delays":
+        return f"slot {place[0]}, axon {place[1]}"
+    if what in ("weights", "tags"):
+        return f"word {place[0]}, lane {place[1]}"
+    return f"axon {place[0]}" if what in ("x1", "x2") else f"neuron {place[0]}"
 
 
 def compare_outputs(tick: int, expected: npt.ArrayLike, got: npt.ArrayLike, *, ordered: bool = True) -> Mismatch | None:

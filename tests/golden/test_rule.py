@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import math
+import re
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spikeloom.arch.errors import ConfigError
+from spikeloom.arch.layout import IntArray
+from spikeloom.arch.learning import Phase, Target
+from spikeloom.golden.rule import change
+
+TEXT = "dw = -2^-5 * y1 * x0 + 2^-4 * x1 * y0 + 2^-13 * x0 * w * y0 - 3 * u\ndt = 819 * 2^-13 * (r - 0.25) * (t + 3) * u - (v0 >= 1) * x0"
+
+
+def one(text: str, phase: Phase, target: Target = Target.WEIGHT, **variables: int) -> int:
+    """The change of a single synapse."""
+    found = change(text, phase, target, {name: np.array([value]) for name, value in variables.items()})
+    assert found.shape == (1,)
+    assert found.dtype == np.int64
+    return int(found[0])
+
+
+def test_phases_and_targets_are_apart() -> None:
+    values = {"x0": 1024, "x1": 100, "y1": 2049, "w": -7, "t": 5, "r": 256 + 512, "v0": 1}
+    # 2049/1024 / 32 * 4096 = 256.125
+    assert one(TEXT, Phase.PRE, **values) == -256
+    # 100/1024 / 16 * 4096 = 25; -7 * 2^-13 * 4096 = -3.5, which rounds down.
+    assert one(TEXT, Phase.POST, **values) == 25 - 4
+    assert one(TEXT, Phase.EPOCH, **values) == -3 * 4096
+    assert one(TEXT, Phase.PRE, Target.TAG, **values) == -4096
+    assert one(TEXT, Phase.POST, Target.TAG, **values) == 0
+    # (768 - 256)/1024 * 8 * 819/8192 * 4096 = 0.5 * 8 * 409.5
+    assert one(TEXT, Phase.EPOCH, Target.TAG, **values) == 1638
+
+
+def test_a_product_is_rounded_down_before_its_sign() -> None:
+    # 3/1024 * 2^-3 * 4096 = 1.5
+    for r, sign, expected in ((3, "", 1), (3, "-", -1), (-3, "", -2), (-3, "-", 2)):
+        assert one(f"dw = {sign}2^-3 * r * x0", Phase.PRE, r=r) == expected
+
+
+def test_each_product_is_rounded_by_itself() -> None:
+    assert one("dw = 2^-3 * r * x0 + 2^-3 * r * x0", Phase.PRE, r=3) == 2
+    assert one("dw = 2^-2 * r * x0", Phase.PRE, r=3) == 3
+
+
+@pytest.mark.parametrize(
+    ("factor", "values", "expected"),
+    [
+        ("(y1 >= 0.5)", {"y1": 511}, 0),
+        ("(y1 >= 0.5)", {"y1": 512}, 1),
+        ("(y1 >= 0.5009765625)", {"y1": 512}, 0),
+        ("(y1 >= 0.5009765625)", {"y1": 513}, 1),
+        ("(r >= -0.5)", {"r": -512}, 1),
+        ("(r >= -0.5)", {"r": -513}, 0),
+        ("(w >= 4)", {"w": 4}, 1),
+        ("(w >= 4)", {"w": 3}, 0),
+        ("v0", {"v0": 1}, 1),
+        ("(v0 - 1)", {"v0": 0}, -1),
+        ("(y1 >= 0.5) * (w - 5)", {"y1": 4095, "w": -4}, -9),
+        ("(y1 >= 0.5) * (w - 5)", {"y1": 0, "w": -4}, 0),
+        ("x1", {"x1": 4096 // 2}, 2),
+        ("(y2 + 0.5) * (y2 - 1)", {"y2": 3 * 512}, 1),
+        ("r * t", {"r": -4096, "t": -128}, 512),
+    ],
+)
+def test_factors(factor: str, values: dict[str, int], expected: int) -> None:
+    assert one(f"dw = {factor} * x0", Phase.PRE, **values) == expected * 4096
+    assert one(f"dw = 5 * 2^-7 * {factor} * u", Phase.EPOCH, **values) == expected * 160
+    assert one(f"dw = -{factor} * y0", Phase.POST, **values) == -expected * 4096
+
+
+def test_the_event_of_an_axon_is_a_variable_beside_y0() -> None:
+    assert one("dw = 2^-3 * x0 * y0", Phase.POST, x0=0) == 0
+    assert one("dw = 2^-3 * x0 * y0", Phase.POST, x0=1024) == 512
+    assert one("dw = 2^-3 * x0 * y0", Phase.PRE, x0=1024) == 0
+
+
+def test_shapes_broadcast() -> None:
+    variables: dict[str, IntArray] = {
+        "x1": np.arange(0, 300, 100)[:, np.newaxis],
+        "y1": np.arange(4),
+        "w": np.zeros((3, 4), np.int64),
+    }
+    found = change("dw = x1 * y1 * y0 + x1 * y0", Phase.POST, Target.WEIGHT, variables)
+    assert found.tolist() == [[x * y // 256 + 4 * x for y in range(4)] for x in (0, 100, 200)]
+    for phase in (Phase.PRE, Phase.EPOCH):
+        assert change("dw = x1 * y0", phase, Target.WEIGHT, variables).shape == (3, 4)
+
+
+@st.composite
+def products(draw: st.DrawFn) -> tuple[int, Fraction, list[str], dict[str, int], Fraction]:
+    """Sign, constant, factors, integers of their variables, and their product as a real number."""
+    value, factors, variables = Fraction(1), [], {}
+    for names in ("x1 x2 r", "y1 y2 w t v0")[: draw(st.integers(0, 2))]:
+        name = draw(st.sampled_from(names.split()))
+        unit = 1 if name in ("w", "t", "v0") else 1024
+        variables[name] = draw(st.integers(-4096, 4095))
+        constant = Fraction(draw(st.integers(-4096, 4095)), unit)
+        real = Fraction(variables[name], unit)
+        form = draw(st.sampled_from("+-c "))
+        shown = f"{float(abs(constant)):.10f}" if unit > 1 else str(abs(constant))
+        factors.append(
+            {
+                "+": f"({name} + {shown})",
+                "-": f"({name} - {shown})",
+                "c": f"({name} >= {'-' * (constant < 0)}{shown})",
+                " ": name,
+            }[form]
+        )
+        value *= {"+": real + abs(constant), "-": real - abs(constant), "c": Fraction(int(real >= constant)), " ": real}[form]
+    coefficient = draw(st.integers(1, 4095)) * Fraction(2) ** draw(st.integers(-43, 0))
+    return draw(st.sampled_from([1, -1])), coefficient, factors, variables, value
+
+
+@given(st.lists(products(), min_size=1, max_size=4), st.sampled_from(Phase), st.sampled_from(Target))
+def test_equal_to_fractions(
+    parts: list[tuple[int, Fraction, list[str], dict[str, int], Fraction]], phase: Phase, target: Target
+) -> None:
+    # All products of a text share the variables, so each has a text of its own here, and the sum a second one without variables.
+    trigger, name = ("x0", "y0", "u")[phase], ("dw", "dt")[target]
+    for sign, coefficient, factors, variables, value in parts:
+        exponent = 1 - coefficient.denominator.bit_length()
+        text = f"{name} = {'-' * (sign < 0)}{coefficient.numerator} * 2^{exponent} * {' * '.join([*factors, trigger])}"
+        expected = sign * math.floor(coefficient * value * 4096)
+        assert one(text, phase, target, **(variables or {"w": 0})) == expected
+        assert one(f"{text} - 2 * {trigger}", phase, target, **(variables or {"w": 0})) == expected - 8192
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", "''"),
+        ("dx = x0", "'dx = x0'"),
+        ("dw = ", "'dw = '"),
+        ("dw = x1", "'x1'"),
+        ("dw = x0 * 0.5", "'0.5' in 'x0 * 0.5'"),
+        ("dw = x0 * x3", "'x3' in"),
+        ("dw = x0 + ", "'+ '"),
+        ("dw = x0 x1", "'x0 x1'"),
+        ("dw = (w - 1 - 2) * x0", "'(w - 1 - 2)' in"),
+        ("dw = (u - 1) * x0", "'(u - 1) * x0'"),
+        ("dw = x1 * y1 * w * x0", "'x1 * y1 * w * x0'"),
+        ("dw = (y1 - 0.3) * x0", "3/10 beside y1 has too many digits"),
+    ],
+)
+def test_other_texts_are_refused(text: str, shown: str) -> None:
+    with pytest.raises(ConfigError, match="not a rule as compiled: .*" + re.escape(shown)):
+        one(text, Phase.PRE, y1=0, x1=0, w=0)
