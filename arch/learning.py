@@ -19,6 +19,8 @@ from spikeloom.arch.random import INDEX_STEP
 TRACE_BITS, TRACE_FRACTION_BITS = 16, 14
 #: Bits of a trace that rules see, the upper ones, and how many of these stand behind the point.
 SEEN_BITS, SEEN_FRACTION_BITS = 12, 10
+#: What a flag or a comparison counts if it is true: 1 in the unit of a trace.
+FLAG = 1 << SEEN_FRACTION_BITS
 #: Bits of the coefficient, unsigned, by which a trace decays in each tick: it is multiplied with ``decay / 2**DECAY_BITS``.
 DECAY_BITS = 16
 #: Bits of the reward: signed, with ``SEEN_FRACTION_BITS`` behind the point.
@@ -66,7 +68,7 @@ class First(enum.IntEnum):
 
     #: None: the factor is its constant.
     NONE = 0
-    #: 1 if the axon had an event in this tick.
+    #: ``FLAG`` if the axon had an event in this tick.
     X0 = 1
     #: Traces of the axon.
     X1 = 2
@@ -88,7 +90,7 @@ class Second(enum.IntEnum):
     W = 3
     #: Tag.
     T = 4
-    #: 1 if the neuron's potential was not below ``v_threshold`` after its last update.
+    #: ``FLAG`` if the neuron's potential was not below ``v_threshold`` after its last update.
     V0 = 5
 
 
@@ -174,8 +176,8 @@ class Learning:
 def term_layout(learning: Learning, weight_bits: int) -> WordLayout:
     """One term: it adds ``± (first factor * second factor) >> shift`` to its target's change, in units of 2**-CHANGE_FRACTION_BITS.
 
-    A factor is its variable plus its constant; or, if it is ``compared``, 1 if that is not below 0, and else 0. ``last`` marks the last
-    term of a target in its phase: the target is rounded and kept.
+    A factor is its variable plus its constant; or, if it is ``compared``, ``FLAG`` if that is not below 0, and else 0. ``last`` marks the
+    last term of a target in its phase: the target is rounded and kept.
     """
     return WordLayout(
         "term",
@@ -230,7 +232,7 @@ def first_range(variable: First) -> tuple[int, int]:
     if variable == First.NONE:
         return 0, 0
     if variable == First.X0:
-        return 0, 1 << SEEN_FRACTION_BITS
+        return 0, FLAG
     if variable == First.R:
         return -(1 << (REWARD_BITS - 1)), (1 << (REWARD_BITS - 1)) - 1
     return 0, (1 << SEEN_BITS) - 1
@@ -244,7 +246,7 @@ def second_range(variable: Second, weight_bits: int, tag_bits: int) -> tuple[int
         bits = weight_bits if variable == Second.W else tag_bits
         return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     if variable == Second.V0:
-        return 0, 1
+        return 0, FLAG
     return 0, (1 << SEEN_BITS) - 1
 
 
@@ -311,8 +313,8 @@ def _largest(learning: Learning, weight_bits: int, where: str, row: Mapping[str,
         raise ConfigError(f"{where}: it changes a tag, which the core was not generated with")
     firsts = [value + row["first_constant"] for value in first_range(First(row["first"]))]
     seconds = [value + row["second_constant"] for value in second_range(Second(row["second"]), weight_bits, learning.tag_bits)]
-    firsts = [0, 1] if row["first_compared"] else firsts
-    seconds = [0, 1] if row["second_compared"] else seconds
+    firsts = [0, FLAG] if row["first_compared"] else firsts
+    seconds = [0, FLAG] if row["second_compared"] else seconds
     return max(abs(a * b >> row["shift"]) for a in firsts for b in seconds)
 
 

@@ -191,11 +191,11 @@ def build(
     stage("Verilog")
     text = verilog_for(target, config)
     best = 0.0
-    for seed in seeds:
-        with tempfile.TemporaryDirectory(prefix="spikeloom_") as name:
-            work = Path(name)
-            stage(f"synthesis, place and route, seed {seed}")
-            report = _bitstream(target, text, work, seed)
+    with tempfile.TemporaryDirectory(prefix="spikeloom_") as name:
+        work = Path(name)
+        for number, seed in enumerate(seeds):
+            stage(f"{'' if number else 'synthesis, '}place and route, seed {seed}")
+            report = _bitstream(target, text, work, seed, synthesised=number > 0)
             best = max(best, report.fmax_mhz)
             if report.fmax_mhz < target.clock_mhz:
                 continue
@@ -243,8 +243,8 @@ def _origin(target: Target, config: ChipConfig) -> dict[str, Any]:
     }
 
 
-def _bitstream(target: Target, verilog: str, work: Path, seed: int) -> Report:
-    """Run the build script that Amaranth makes for the board."""
+def _bitstream(target: Target, verilog: str, work: Path, seed: int, *, synthesised: bool) -> Report:
+    """Run the build script that Amaranth makes for the board; ``synthesised``: the netlist is there from the seed before."""
     platform = target.platform()
     platform.add_file(f"{MODULE}.v", verilog)
     # Both families' scripts call their tools by these variables.
@@ -257,6 +257,8 @@ def _bitstream(target: Target, verilog: str, work: Path, seed: int) -> Report:
     }
     # OrangeCrab's script ends with a program that marks the file for its boot loader; openFPGALoader needs no mark.
     environment = os.environ | {variable: tool(name) for variable, name in names.items()} | {"DFU_SUFFIX": "true"}
+    if synthesised:
+        environment["YOSYS"] = "true"
     plan = prepare(target, platform, seed)
     plan.extract(work)
     run(["sh", f"{plan.script}.sh"], work / "build.log", f"the build for {target.name}", environment)

@@ -13,11 +13,11 @@ from spikeloom.arch.layout import IntArray
 from spikeloom.arch.learning import (
     CHANGE_FRACTION_BITS,
     DECAY_BITS,
+    FLAG,
     LEARNING_INDEX,
     PHASE_INDEX_SHIFT,
     REWARD_BITS,
     SEEN_BITS,
-    SEEN_FRACTION_BITS,
     TRACE_BITS,
     First,
     Phase,
@@ -61,7 +61,7 @@ class Learning:
     enabled : bool
         Whether synapses change.
     reward : int
-        In units of ``2**-SEEN_FRACTION_BITS``.
+        In units of 2**-10.
     """
 
     def __init__(
@@ -185,8 +185,8 @@ class Learning:
         tags = self.tags[where] if self.unit.tag_bits else np.zeros_like(weights)
         drop = TRACE_BITS - SEEN_BITS
         first = {First.NONE: np.int64(0), First.R: np.int64(self.reward)}
-        first[First.X0] = (active[axons].astype(np.int64) << SEEN_FRACTION_BITS)[:, np.newaxis]
-        second = {Second.NONE: np.int64(0), Second.W: weights, Second.T: tags, Second.V0: self.v0[neurons].astype(np.int64)}
+        first[First.X0] = np.where(active[axons], FLAG, 0)[:, np.newaxis]
+        second = {Second.NONE: np.int64(0), Second.W: weights, Second.T: tags, Second.V0: np.where(self.v0[neurons], FLAG, 0)}
         for number in range(self.unit.pre_traces):
             first[(First.X1, First.X2)[number]] = (self.x[number, axons] >> drop)[:, np.newaxis]
         for number in range(self.unit.post_traces):
@@ -224,8 +224,8 @@ def _term(term: Mapping[str, int], first: IntArray | np.int64, second: IntArray 
     """Value of a term in units of ``2**-CHANGE_FRACTION_BITS``."""
     a, b = first + term["first_constant"], second + term["second_constant"]
     if term["first_compared"]:
-        a = (a >= 0).astype(np.int64)
+        a = np.where(a >= 0, FLAG, 0)
     if term["second_compared"]:
-        b = (b >= 0).astype(np.int64)
+        b = np.where(b >= 0, FLAG, 0)
     value: IntArray = a * b >> term["shift"]
     return -value if term["negative"] else value

@@ -15,7 +15,7 @@ from spikeloom.arch.layout import IntArray
 from spikeloom.arch.learning import CHANGE_FRACTION_BITS, SEEN_FRACTION_BITS, Phase, Target
 
 #: Real value of a variable is its integer over this power of two.
-_FRACTION_BITS = dict.fromkeys(("x0", "x1", "x2", "y1", "y2", "r"), SEEN_FRACTION_BITS) | {"w": 0, "t": 0, "v0": 0}
+_FRACTION_BITS = dict.fromkeys(("x0", "x1", "x2", "y1", "y2", "r", "v0"), SEEN_FRACTION_BITS) | {"w": 0, "t": 0}
 _NAME = "x0|x1|x2|y0|y1|y2|r|w|t|v0|u"
 _FACTOR = re.compile(
     rf"2\^(?P<exponent>-?\d+)|(?P<number>\d+)|(?P<name>{_NAME})"
@@ -49,8 +49,8 @@ def change(text: str, phase: Phase, target: Target, variables: Mapping[str, IntA
     phase : Phase
     target : Target
     variables : dict of int64 array
-        Integers as the learning unit sees them, of shapes that broadcast: x0 (1.0 or 0), traces and r with ``SEEN_FRACTION_BITS`` behind
-        the point, w, t and v0 without.
+        Integers as the learning unit sees them, of shapes that broadcast: x0 and v0 (1.0 or 0), traces and r with
+        ``SEEN_FRACTION_BITS`` behind the point, w and t without.
 
     Returns
     -------

@@ -10,9 +10,9 @@ from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.learning import (
     CHANGE_FRACTION_BITS,
     FIRST_CONSTANT_BITS,
+    FLAG,
     REWARD_BITS,
     SEEN_BITS,
-    SEEN_FRACTION_BITS,
     First,
     Second,
     Target,
@@ -120,7 +120,7 @@ class Changes(wiring.Component):
         common = Signal(signed(FIRST_BITS - 1))
         with m.Switch(term.first):
             with m.Case(First.X0):
-                m.d.comb += common.eq(self.x0 << SEEN_FRACTION_BITS)
+                m.d.comb += common.eq(Mux(self.x0, FLAG, 0))
             for number in range(unit.pre_traces):
                 with m.Case((First.X1, First.X2)[number]):
                     m.d.comb += common.eq(self.x[number])
@@ -146,7 +146,7 @@ class Changes(wiring.Component):
                         m.d.comb += other.eq(self.tags[lane])
                 if unit.membrane_flag:
                     with m.Case(Second.V0):
-                        m.d.comb += other.eq(self.v0[lane])
+                        m.d.comb += other.eq(Mux(self.v0[lane], FLAG, 0))
             m.d.sync += [first.eq(variable + term.first_constant), second.eq(other + term.second_constant)]
             # 2: comparisons. 3, 4: product. 5: shifted.
             a, b = Signal(signed(FIRST_BITS), name=f"a{lane}"), Signal(signed(second_bits), name=f"b{lane}")
@@ -154,8 +154,8 @@ class Changes(wiring.Component):
             kept = Signal.like(product, name=f"kept{lane}")
             shifted = Signal(signed(sum_bits), name=f"shifted{lane}", reset_less=True)
             m.d.sync += [
-                a.eq(Mux(compared[0], ~first[-1], first)),
-                b.eq(Mux(compared[1], ~second[-1], second)),
+                a.eq(Mux(compared[0], Mux(first < 0, 0, FLAG), first)),
+                b.eq(Mux(compared[1], Mux(second < 0, 0, FLAG), second)),
                 product.eq(a * b),
                 kept.eq(product),
                 shifted.eq(Mux(chosen[4][lane], kept >> shift, 0)),

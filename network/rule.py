@@ -35,8 +35,8 @@ MAX_LENGTH, MAX_NESTING, MAX_DIGITS = 4096, 32, 8
 MAX_PRODUCTS, MAX_FACTORS, LARGEST_EXPONENT = 256, 8, 64
 #: Bits of the constant of a product of one variable, without its sign.
 MANTISSA_BITS = 12
-#: Bits behind the point of a factor that is compared: it is 1 or 0.
-COMPARED_FRACTION_BITS = 0
+#: Bits behind the point of a factor that is compared: it is ``FLAG``, 1.0, or 0.
+COMPARED_FRACTION_BITS = SEEN_FRACTION_BITS
 _LARGEST_SHIFT = (1 << SHIFT_BITS) - 1
 #: Target of each left side, phase of each trigger.
 TARGETS = {"dw": Target.WEIGHT, "dt": Target.TAG}
@@ -46,7 +46,7 @@ _RANK = {name: number for number, name in enumerate(("x0", "x1", "x2", "r", "y1"
 _FIRST = {member.name.lower(): member for member in First if member != First.NONE}
 _SECOND = {member.name.lower(): member for member in Second if member != Second.NONE}
 #: Variables that are whole numbers.
-WHOLE = ("w", "t", "v0")
+WHOLE = ("w", "t")
 
 _TOKEN = re.compile(
     r"(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)|(?P<name>[A-Za-z_][A-Za-z_0-9]*)"
@@ -66,7 +66,7 @@ class Rule:
     counts : dict of int
         ``pre_terms``, ``post_terms`` and ``epoch_terms`` of ``settings_layout``.
     text : str
-        The rule with the constants that the terms have, one product for each term. It compiles to the same terms.
+        The rule with the constants that the terms have, one product for each term. With the same digits it compiles to these.
     error : float
         Largest error of a constant by rounding, relative to it.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -10,6 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from spikeloom.boards.program import check_bitstream
+from spikeloom.boards.targets import target
 
 PAGE = Path(__file__).parents[2] / "docs" / "first_network.md"
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -48,3 +52,11 @@ def test_every_command_of_the_page(port: str, tmp_path: Path) -> None:
     assert int(right[1]) >= 18
     assert "timing met" in told
     assert "loader: " in told
+    # What was built is a bitstream; one for the UP5K is this long whatever is in it.
+    built = tmp_path / "build" / "icebreaker"
+    check_bitstream(target("icebreaker"), built / "spikeloom.bin")
+    assert (built / "spikeloom.bin").stat().st_size == 104_090
+    report = json.loads((built / "report.json").read_text())
+    assert report["fmax_mhz"] >= report["clock_mhz"]
+    assert 0 < report["used"]["ff"] < report["used"]["lut"] < report["available"]["lut"] == 5280
+    assert (built / "nextpnr.log").stat().st_size > 0

@@ -9,10 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.errors import ConfigError
 from spikeloom.arch.layout import IntArray
-from spikeloom.arch.learning import Phase, Target
+from spikeloom.arch.learning import Learning, Phase, Target
+from spikeloom.golden.core import Core
 from spikeloom.golden.rule import change
+from spikeloom.network.rule import Rule, compile_rule
+from tests.helpers import empty_contents, pack
+from tests.network.test_rule import Product
+from tests.network.test_rule import products as products_of_any_form
 
 TEXT = "dw = -2^-5 * y1 * x0 + 2^-4 * x1 * y0 + 2^-13 * x0 * w * y0 - 3 * u\ndt = 819 * 2^-13 * (r - 0.25) * (t + 3) * u - (v0 >= 1) * x0"
 
@@ -26,7 +32,7 @@ def one(text: str, phase: Phase, target: Target = Target.WEIGHT, **variables: in
 
 
 def test_phases_and_targets_are_apart() -> None:
-    values = {"x0": 1024, "x1": 100, "y1": 2049, "w": -7, "t": 5, "r": 256 + 512, "v0": 1}
+    values = {"x0": 1024, "x1": 100, "y1": 2049, "w": -7, "t": 5, "r": 256 + 512, "v0": 1024}
     # 2049/1024 / 32 * 4096 = 256.125
     assert one(TEXT, Phase.PRE, **values) == -256
     # 100/1024 / 16 * 4096 = 25; -7 * 2^-13 * 4096 = -3.5, which rounds down.
@@ -60,8 +66,10 @@ def test_each_product_is_rounded_by_itself() -> None:
         ("(r >= -0.5)", {"r": -513}, 0),
         ("(w >= 4)", {"w": 4}, 1),
         ("(w >= 4)", {"w": 3}, 0),
-        ("v0", {"v0": 1}, 1),
+        ("v0", {"v0": 1024}, 1),
         ("(v0 - 1)", {"v0": 0}, -1),
+        ("(y1 >= 0.5) * v0", {"y1": 512, "v0": 1024}, 1),
+        ("(y1 >= 0.5) * (v0 - 1)", {"y1": 512, "v0": 0}, -1),
         ("(y1 >= 0.5) * (w - 5)", {"y1": 4095, "w": -4}, -9),
         ("(y1 >= 0.5) * (w - 5)", {"y1": 0, "w": -4}, 0),
         ("x1", {"x1": 4096 // 2}, 2),
@@ -99,7 +107,7 @@ def products(draw: st.DrawFn) -> tuple[int, Fraction, list[str], dict[str, int],
     value, factors, variables = Fraction(1), [], {}
     for names in ("x1 x2 r", "y1 y2 w t v0")[: draw(st.integers(0, 2))]:
         name = draw(st.sampled_from(names.split()))
-        unit = 1 if name in ("w", "t", "v0") else 1024
+        unit = 1 if name in ("w", "t") else 1024
         variables[name] = draw(st.integers(-4096, 4095))
         constant = Fraction(draw(st.integers(-4096, 4095)), unit)
         real = Fraction(variables[name], unit)
@@ -152,3 +160,108 @@ def test_equal_to_fractions(
 def test_other_texts_are_refused(text: str, shown: str) -> None:
     with pytest.raises(ConfigError, match="not a rule as compiled: .*" + re.escape(shown)):
         one(text, Phase.PRE, y1=0, x1=0, w=0)
+
+
+# The learning unit --------------------------------------------------------------------------------------------------------
+
+FULL = Learning(pre_traces=2, post_traces=2, tag_bits=16, membrane_flag=True, terms=32)
+#: Constants are so large that weights change without stochastic rounding.
+RULES = {
+    "pair STDP": "dw = 0.7 * x1 * y0 - 0.6 * x0 * y1",
+    "soft bounds": "dw = 2^-5 * x1 * (127 - w) * y0 - 2^-5 * x0 * y1 * w",
+    "triplet": "dw = x1 * y0 + 0.5 * x1 * y2 * y0 - y1 * x0 - 0.4 * y1 * x2 * x0",
+    "reward and tag": "dt = 8 * x1 * y0 - 8 * x0 * y1 - 2^-3 * t * u; dw = 2^-6 * r * t * u",
+    "SDSP": "dw = x0 * v0 * (y1 >= 0.25) * (y1 < 3) - x0 * (1 - v0) * (y1 >= 0.25) * (y1 < 2)",
+    "BCM": "dw = 3 * y0 * x1 * (y1 - 0.5)",
+    "homeostatic scaling": "dw = 2^-2 * u * w * (0.2 - y2)",
+    "presynaptic, threshold": "dw = y0 * (x1 - 0.4)",
+    "post-triggered": "dw = 3 * y0 * (x1 >= 0.25) - 2 * y0 * (x1 < 0.25)",
+    "coincidence": "dw = 5 * x0 * y0 - u",
+    "comparison of weight and reward": "dw = 2 * (r >= -1) * (w < 5) * y0 - 2 * x0 * (r < -1)",
+    "comparison of tag": "dt = 300 * v0 * x0 - 200 * (t > 7) * u; dw = 4 * (y2 < 2) * (t >= 0) * x0",
+}
+
+
+def _follow(rule: Rule, bits: int, seed: int) -> int:
+    """Run the learning unit of a small core beside what the text says; the number of weights and tags that change in the end."""
+    rng = np.random.default_rng([seed, bits])
+    config = CoreConfig(axons=6, neurons=11, lanes=4, weight_bits=bits, learning=FULL)
+    contents = empty_contents(config)
+    # Rows of one to three words, and an empty one; they share no words.
+    start = np.append(rng.integers(0, 3, 5), 1)
+    last = np.append(rng.integers(start[:5], 3), 0)
+    base = np.cumsum(last - start + 1) - (last - start + 1)
+    contents["rows"] |= {"start": start, "last": last, "base": base, "plastic": np.array([1, 1, 1, 1, seed % 2, 1])}
+    contents["plastic"]["plastic"] = rng.random((3, 4)) < 0.8
+    low, high = np.sort(rng.integers(-(1 << (bits - 1)), 1 << (bits - 1), 2))
+    reward = int(rng.integers(-4096, 4096))
+    contents["weights"]["weight"] = rng.integers(low, high, (config.words, 4), endpoint=True)
+    contents["rules"] = rule.terms
+    contents["modulation"] = {"enabled": np.array([1]), "reward": np.array([reward])}
+    settings = rule.counts | {"epoch": 1, "stochastic": 0, "low": low, "high": high, "v_threshold": 3}
+    for name in FULL.traces:
+        settings |= {f"{name}_decay": rng.integers(1 << 15, 1 << 16), f"{name}_impulse": rng.integers(0, 1 << 15)}
+        settings[f"{name}_nearest"] = rng.integers(0, 2)
+    contents["learning"] = {name: np.array([value]) for name, value in settings.items()}
+    unit = Core(config, pack(config, contents)).learning
+    assert unit is not None
+    traces = {name: rng.integers(0, 1 << 16, 6 if name[0] == "x" else 12) for name in FULL.traces}
+    unit.x, unit.y = np.array([traces["x1"], traces["x2"]]), np.array([traces["y1"], traces["y2"]])
+    unit.tags = rng.integers(-(1 << 15), 1 << 15, unit.tags.shape) >> rng.integers(0, 12, unit.tags.shape)
+    weights, tags, v0 = unit.weights.copy(), unit.tags.copy(), np.zeros(12, np.bool_)
+    before = weights.copy(), tags.copy()
+    word = np.arange(12) // 4
+    inside = (word >= start[:, np.newaxis]) & (word <= last[:, np.newaxis])
+    place = np.where(inside, base[:, np.newaxis] + word - start[:, np.newaxis], 0), np.arange(12) % 4
+    learns = inside & (contents["rows"]["plastic"] == 1)[:, np.newaxis] & contents["plastic"]["plastic"].reshape(-1)
+
+    def visit(phase: Phase, chosen: IntArray, axon_events: IntArray) -> None:
+        variables = {name: values[:, np.newaxis] >> 4 if name[0] == "x" else values >> 4 for name, values in traces.items()}
+        variables |= {"x0": 1024 * axon_events[:, np.newaxis], "r": np.array([reward]), "v0": 1024 * v0}
+        variables |= {"w": weights[place], "t": tags[place]}
+        changes = {target: (change(rule.text, phase, target, variables) + 2048) >> 12 for target in Target}
+        synapses = learns & chosen
+        where = place[0][synapses], np.broadcast_to(place[1], synapses.shape)[synapses]
+        weights[where] = np.clip(weights[where] + changes[Target.WEIGHT][synapses], low, high)
+        tags[where] = np.clip(tags[where] + changes[Target.TAG][synapses], -(1 << 15), (1 << 15) - 1)
+
+    def raised(name: str, events: IntArray) -> None:
+        sums = traces[name] * (not settings[f"{name}_nearest"]) + settings[f"{name}_impulse"]
+        traces[name] = np.where(events, np.minimum(sums, 65535), traces[name])
+
+    for tick in range(6):
+        active, fired = rng.random(6) < 0.6, np.append(rng.random(11) < 0.4, False)
+        unit.before_update(active, 0)
+        visit(Phase.PRE, active[:, np.newaxis], active)
+        assert np.array_equal(unit.weights, weights)
+        assert np.array_equal(unit.tags, tags)
+        membrane, updated = rng.integers(-8, 12, 11), int(rng.integers(5, 12))
+        unit.after_update(active, fired[:11], membrane, updated, tick, 0)
+        v0[:updated] = membrane[:updated] >= 3
+        for name in ("x1", "x2"):
+            raised(name, active)
+        visit(Phase.POST, fired, active)
+        for name in ("y1", "y2"):
+            raised(name, fired)
+        for name, values in traces.items():
+            traces[name] = np.minimum((values * settings[f"{name}_decay"] + (1 << 15)) >> 16, np.maximum(values - 1, 0))
+        if tick % 2:
+            visit(Phase.EPOCH, np.ones(12, np.bool_), np.zeros(6, np.bool_))
+        assert np.array_equal(unit.weights, weights)
+        assert np.array_equal(unit.tags, tags)
+    assert np.array_equal(unit.crossbar.matrix[inside], weights[place][inside])
+    return np.count_nonzero(weights != before[0]) + np.count_nonzero(tags != before[1])
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_learning_unit_does_what_the_text_says(name: str) -> None:
+    for bits in (4, 8, 16):
+        rule = compile_rule(RULES[name], FULL, bits)
+        assert sum(_follow(rule, bits, seed) for seed in range(8)) > 0
+
+
+@given(st.lists(products_of_any_form(), min_size=1, max_size=4), st.sampled_from([4, 8, 16]), st.integers(0, 1 << 32))
+def test_the_learning_unit_does_what_any_text_says(parts: list[Product], bits: int, seed: int) -> None:
+    # Equal products of opposite signs cancel; the last one stays, so that there is a rule.
+    rule = compile_rule("\n".join(f"{part.target} = {part.text}" for part in parts) + "\ndw = 2^-7 * u", FULL, bits, digits=2)
+    _follow(rule, bits, seed)

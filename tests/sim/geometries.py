@@ -87,8 +87,6 @@ GEOMETRIES: dict[str, tuple[CoreConfig, Fabric]] = {
 COCOTB = (
     "one lane, banked weights",
     "eight lanes on UP5K",
-    "eight lanes, late sums",
-    "sixty-four lanes, sixteen pipelines",
     "every option of lif, sets",
     "three models, one bit per synapse",
 )

@@ -35,12 +35,12 @@ OTHER = CoreConfig(
 
 #: Name, geometry, cases, and after how many ticks the state is compared.
 MESHES: dict[str, tuple[ChipConfig, int, int]] = {
-    "2x1, different cores": (ChipConfig(cores=(WIDE, OTHER), columns=2), 20, 1),
-    "1x2, payload": (ChipConfig(cores=(TINY, TYPED), rows=2, payload=True), 20, 1),
+    "2x1, different cores": (ChipConfig(cores=(WIDE, OTHER), columns=2), 24, 1),
+    "1x2, payload": (ChipConfig(cores=(TINY, TYPED), rows=2, payload=True), 28, 1),
     "2x2, different cores": (ChipConfig(cores=(TINY, WIDE, TYPED, TINY), columns=2, rows=2), 24, 2),
-    "3x2": (ChipConfig(cores=(TINY, WIDE) * 3, columns=3, rows=2), 20, 4),
-    "4x4": (ChipConfig(cores=(TINY,) * 16, columns=4, rows=4), 16, 7),
-    "4x2 on two chips": (ChipConfig(cores=(TINY, WIDE, TINY, TINY) * 2, columns=4, rows=2, chips_across=2), 12, 4),
+    "3x2": (ChipConfig(cores=(TINY, WIDE) * 3, columns=3, rows=2), 16, 4),
+    "4x4": (ChipConfig(cores=(TINY,) * 16, columns=4, rows=4), 6, 7),
+    "4x2 on two chips": (ChipConfig(cores=(TINY, WIDE, TINY, TINY) * 2, columns=4, rows=2, chips_across=2), 8, 4),
 }
 
 
@@ -103,7 +103,7 @@ def test_lanes_places_mesh_and_stalls_change_no_result():
     results, cycles = {}, {}
     for name, config in PLACES.items():
         image = spikeloom.compile(network, config=config)
-        bus = rtl_bus(config, GENERIC, optimise="-O1")
+        bus = rtl_bus(config, GENERIC, optimise="-O0")
         if isinstance(bus, RtlTiledBus):
             bus.noise(500, 50)
         chip = BusChip(bus, image)
@@ -130,7 +130,7 @@ def test_one_chip_or_two_give_the_same_spikes_and_state(seed):
     outcomes = []
     for config in (one, two):
         image = dataclasses.replace(case.image, config=config, memories=tuple(_redirected(one, config, case.image.memories)))
-        bus = rtl_bus(config, GENERIC, optimise="-O1")
+        bus = rtl_bus(config, GENERIC, optimise="-O0")
         bus.stall(seed, 20)
         if isinstance(bus, RtlTiledBus):
             bus.noise(2000, 200)
