@@ -184,9 +184,10 @@ class Learning:
         weights = self.weights[where]
         tags = self.tags[where] if self.unit.tag_bits else np.zeros_like(weights)
         drop = TRACE_BITS - SEEN_BITS
-        first = {First.NONE: np.int64(0), First.R: np.int64(self.reward)}
+        zero = np.zeros((1, 1), np.int64)
+        first = {First.NONE: zero, First.R: zero + self.reward}
         first[First.X0] = np.where(active[axons], FLAG, 0)[:, np.newaxis]
-        second = {Second.NONE: np.int64(0), Second.W: weights, Second.T: tags, Second.V0: np.where(self.v0[neurons], FLAG, 0)}
+        second = {Second.NONE: zero, Second.W: weights, Second.T: tags, Second.V0: np.where(self.v0[neurons], FLAG, 0)}
         for number in range(self.unit.pre_traces):
             first[(First.X1, First.X2)[number]] = (self.x[number, axons] >> drop)[:, np.newaxis]
         for number in range(self.unit.post_traces):
@@ -220,9 +221,10 @@ class Learning:
         return result | {"weights": self.weights.copy()} | ({"tags": self.tags.copy()} if self.unit.tag_bits else {})
 
 
-def _term(term: Mapping[str, int], first: IntArray | np.int64, second: IntArray | np.int64) -> IntArray:
+def _term(term: Mapping[str, int], first: IntArray, second: IntArray) -> IntArray:
     """Value of a term in units of ``2**-CHANGE_FRACTION_BITS``."""
-    a, b = first + term["first_constant"], second + term["second_constant"]
+    a: IntArray = first + term["first_constant"]
+    b: IntArray = second + term["second_constant"]
     if term["first_compared"]:
         a = np.where(a >= 0, FLAG, 0)
     if term["second_compared"]:

@@ -155,8 +155,8 @@ def _random_memory(chip: ChipConfig, number: int, outputs: int, rng: np.random.G
 def _random_learning(config: CoreConfig, unit: Learning, rng: np.random.Generator) -> dict[str, dict[str, IntArray]]:
     """Rules of any terms that cannot overflow, and settings."""
     bits = config.weight_bits
-    firsts = [First.NONE, First.X0, First.R, *(First[name.upper()] for name in unit.traces)]
-    seconds = [Second.NONE, Second.W, *(Second[name.upper()] for name in unit.traces if name[0] == "y")]
+    firsts: list[int] = [First.NONE, First.X0, First.R, *(First[name.upper()] for name in unit.traces)]
+    seconds: list[int] = [Second.NONE, Second.W, *(Second[name.upper()] for name in unit.traces if name[0] == "y")]
     seconds += [Second.T] * bool(unit.tag_bits) + [Second.V0] * unit.membrane_flag
     layout = term_layout(unit, bits)
     rules = {field.name: np.zeros(unit.terms, np.int64) for field in layout.fields}
@@ -172,8 +172,8 @@ def _random_learning(config: CoreConfig, unit: Learning, rng: np.random.Generato
             term = {
                 "shift": rng.integers(0, 5),
                 "negative": rng.integers(0, 2),
-                "first": rng.choice(firsts),
-                "second": rng.choice(seconds),
+                "first": firsts[rng.integers(len(firsts))],
+                "second": seconds[rng.integers(len(seconds))],
                 "target": int(place >= count - tags),
                 "last": place in (count - tags - 1, count - 1),
                 "first_compared": rng.random() < 0.2,

@@ -13,6 +13,7 @@ from spikeloom.arch.config import ChipConfig, CoreConfig, bits_for, ceil_div
 from spikeloom.arch.errors import ConfigError
 from spikeloom.arch.izhikevich import Izhikevich
 from spikeloom.arch.layout import Field
+from spikeloom.arch.learning import Learning
 from spikeloom.arch.lif import Lif
 from spikeloom.arch.neuron import NeuronModel
 from tests.helpers import core_configs
@@ -46,7 +47,7 @@ LEGAL: dict[str, tuple[list[int], dict[str, Any]]] = {
     "lanes": ([1, 128], {}),
     "pipelines": ([1, 16], {"lanes": 64}),
     "group": ([1, 8192], {}),
-    "weight_words": ([1, 2**20, 999_999], {"lanes": 1}),
+    "weight_words": ([1, 2**19, 499_999], {"lanes": 1}),
     "accumulator_bits": ([9, 16, 11], {"weight_bits": 8, "axons": 256}),
     "sets": ([1, 256, 37], {}),
     "levels": ([1, 16, 3], {}),
@@ -82,12 +83,19 @@ def test_legal_value_is_kept(name: str, value: int) -> None:
         ({"group": 0}, "group is 0; it must be 1 to 8192 (nearest: 1)"),
         ({"group": 8193}, "group is 8193; it must be 1 to 8192 (nearest: 8192)"),
         ({"group": 3}, "group is 3; it must be a power of two, for example 2 or 4"),
-        ({"weight_words": 0}, "weight_words is 0; it must be 1 to 524288 (nearest: 1)"),
-        # 8 lanes x 8 bits are two bus words of 32 bits each, so half of the 2**20 addresses of a region.
-        ({"weight_words": 2**19 + 1}, "weight_words is 524289; it must be 1 to 524288 (nearest: 524288)"),
+        ({"weight_words": 0}, "weight_words is 0; it must be 1 to 262144 (nearest: 1)"),
+        # 8 lanes x 8 bits are two bus words of 32 bits each, so half of the 2**19 addresses of a region.
+        ({"weight_words": 2**18 + 1}, "weight_words is 262145; it must be 1 to 262144 (nearest: 262144)"),
+        # 8 tags of 16 bits each are four.
+        (
+            {"weight_words": 2**17 + 1, "learning": Learning(tag_bits=16)},
+            "weight_words is 131073; it must be 1 to 131072 (nearest: 131072)",
+        ),
+        ({"learning": True}, "learning must be a Learning or None, not True"),
+        ({"learning": Learning(), "weight_bits": 2}, "learning needs weight_bits 4, 8 or 16, not 2"),
         (
             {"axons": 8192, "neurons": 8192, "lanes": 1},
-            "weight_words is 67108864; it must be 1 to 1048576; give fewer weight_words than a full crossbar has",
+            "weight_words is 67108864; it must be 1 to 524288; give fewer weight_words than a full crossbar has",
         ),
         ({"levels": 0}, "levels is 0; it must be 1 to 16 (nearest: 1)"),
         ({"levels": 17}, "levels is 17; it must be 1 to 16 (nearest: 16)"),
@@ -222,6 +230,7 @@ def test_every_parameter_changes_the_geometry_id(name: str) -> None:
         "axons": 255, "neurons": 128, "weight_bits": 4, "lanes": 16, "pipelines": 2, "group": 2, "weight_words": 100,
         "models": (Lif(state_bits=23),), "sets": 5, "stochastic_synapses": True, "accumulator_bits": 13, "levels": 15,
         "destinations": 300, "readback": False, "counters": False, "reach_x": 2, "reach_y": 3, "targets": 300, "payload": True,
+        "learning": Learning(),
     }  # fmt: skip
     if name == "stochastic_synapses":
         config = dataclasses.replace(config, weight_bits=1)

@@ -12,6 +12,7 @@ from spikeloom.arch.config import BUS_WORD_BITS, CoreConfig, bits_for
 from spikeloom.arch.errors import ConfigError
 from spikeloom.arch.izhikevich import Izhikevich
 from spikeloom.arch.layout import Field
+from spikeloom.arch.learning import Learning
 from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import (
     COUNTER_NAMES,
@@ -27,16 +28,18 @@ from spikeloom.arch.memory_map import (
 from tests.helpers import core_configs
 
 LARGEST: list[dict[str, Any]] = [
-    {"axons": 8192, "neurons": 8192, "lanes": 64, "pipelines": 16, "weight_words": 2**15, "weight_bits": 16, "destinations": 2**15},
-    {"axons": 8192, "neurons": 8192, "lanes": 1, "weight_words": 2**20, "destinations": 2**15},
+    {"axons": 8192, "neurons": 8192, "lanes": 64, "pipelines": 16, "weight_words": 2**14, "weight_bits": 16, "destinations": 2**15},
+    {"axons": 8192, "neurons": 8192, "lanes": 1, "weight_words": 2**19, "destinations": 2**15},
     {
-        "axons": 8192, "neurons": 8192, "weight_words": 2**19,
+        "axons": 8192, "neurons": 8192, "weight_words": 2**18,
         "models": (Lif(state_bits=28, bias_bits=28, leak_bits=16, stochastic_leak=True, current_bits=28, resets="all", refractory_bits=8,
                        negative_threshold=True, threshold_noise_bits=20, adaptation_bits=28),),
     },
-    {"axons": 8192, "neurons": 8192, "weight_words": 2**19, "models": (AdEx(membrane_bits=24, recovery_bits=24), Lif(), Izhikevich())},
+    {"axons": 8192, "neurons": 8192, "weight_words": 2**18, "models": (AdEx(membrane_bits=24, recovery_bits=24), Lif(), Izhikevich())},
     {"axons": 8192, "neurons": 8192, "weight_words": 2**19, "weight_bits": 1, "stochastic_synapses": True, "sets": 8192},
-    {"axons": 8192, "neurons": 8192, "weight_words": 2**19, "weight_bits": 1, "stochastic_synapses": True, "lanes": 64, "pipelines": 16},
+    {"axons": 8192, "neurons": 8192, "weight_words": 2**18, "weight_bits": 1, "stochastic_synapses": True, "lanes": 64, "pipelines": 16},
+    {"axons": 8192, "neurons": 8192, "weight_words": 2**13, "weight_bits": 8, "lanes": 128,
+     "learning": Learning(pre_traces=2, post_traces=2, tag_bits=16, membrane_flag=True, terms=32)},
 ]  # fmt: skip
 
 
@@ -62,9 +65,9 @@ def test_largest_regions_fit_their_address_space(arguments: dict[str, Any]) -> N
 def test_addresses_are_space_region_and_offset() -> None:
     firing = regions(CoreConfig())["firing"]
     # 24 + 24 + 6 bits are 2 slices; region 3 of core 0, which is space 1; word 5, slice 1 stands at 5 * 2 + 1 = 0xB.
-    assert firing.address(5, 1) == 0x0130_000B
-    assert firing.address() == 0x0130_0000
-    assert firing.address(core=2) == 0x0330_0000
+    assert firing.address(5, 1) == 0x0118_000B
+    assert firing.address() == 0x0118_0000
+    assert firing.address(core=2) == 0x0318_0000
 
 
 def test_stride_is_rounded_up_to_a_power_of_two() -> None:
@@ -79,6 +82,7 @@ def test_region_numbers_never_change() -> None:
     assert {region.name: region.value for region in RegionId} == {
         "WEIGHTS": 0, "ROWS": 1, "PARAMETERS": 2, "FIRING": 3, "OWN": 4, "STATE": 5, "DELAYS": 6, "ROUTE_INDEX": 7, "ROUTES": 8,
         "CONTROL": 9, "COUNTERS": 10, "KINDS": 11, "TYPE_WEIGHTS": 12, "SEED": 13,
+        "LEARNING": 14, "RULES": 15, "MODULATION": 16, "PLASTIC": 17, "AXON_TRACES": 18, "NEURON_TRACES": 19, "TAGS": 20,
     }  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def _check_constants(config: CoreConfig) -> None:
     chip = ChipConfig(cores=(config,))
     words = constants(chip)
     assert all(0 <= word < 2**32 for word in words.values())
-    assert words[Address.VERSION] == 0x0004_0000
+    assert words[Address.VERSION] == 0x0005_0000
     assert words[Address.GEOMETRY] == chip.geometry_id
     assert words[Address.GEOMETRY_0].to_bytes(4, "little") == config.axons.to_bytes(2, "little") + config.neurons.to_bytes(
         2, "little"
@@ -106,12 +106,12 @@ def test_geometry_registers_can_be_taken_apart_again(config: CoreConfig) -> None
 def test_largest_geometry_fits_its_registers() -> None:
     _check_constants(
         CoreConfig(
-            axons=8192, neurons=8192, weight_bits=16, lanes=64, pipelines=16, sets=8192, weight_words=2**15, destinations=2**15,
+            axons=8192, neurons=8192, weight_bits=16, lanes=64, pipelines=16, sets=8192, weight_words=2**14, destinations=2**15,
             models=(Lif(), Izhikevich(), AdEx()),
         )
     )  # fmt: skip
-    _check_constants(CoreConfig(axons=8192, neurons=8192, weight_bits=1, lanes=128, stochastic_synapses=True, weight_words=2**18))
-    _check_constants(CoreConfig(axons=8192, neurons=8192, weight_bits=1, stochastic_synapses=True, weight_words=2**20))
+    _check_constants(CoreConfig(axons=8192, neurons=8192, weight_bits=1, lanes=128, stochastic_synapses=True, weight_words=2**17))
+    _check_constants(CoreConfig(axons=8192, neurons=8192, weight_bits=1, stochastic_synapses=True, weight_words=2**19))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from spikeloom.arch.errors import ConfigError
 from spikeloom.arch.layout import IntArray
 from spikeloom.arch.learning import Learning, Phase, Target
 from spikeloom.golden.core import Core
+from spikeloom.golden.learning import BoolArray
 from spikeloom.golden.rule import change
 from spikeloom.network.rule import Rule, compile_rule
 from tests.helpers import empty_contents, pack
@@ -192,7 +193,8 @@ def _follow(rule: Rule, bits: int, seed: int) -> int:
     last = np.append(rng.integers(start[:5], 3), 0)
     base = np.cumsum(last - start + 1) - (last - start + 1)
     contents["rows"] |= {"start": start, "last": last, "base": base, "plastic": np.array([1, 1, 1, 1, seed % 2, 1])}
-    contents["plastic"]["plastic"] = rng.random((3, 4)) < 0.8
+    plastic = rng.random((3, 4)) < 0.8
+    contents["plastic"]["plastic"] = plastic.astype(np.int64)
     low, high = np.sort(rng.integers(-(1 << (bits - 1)), 1 << (bits - 1), 2))
     reward = int(rng.integers(-4096, 4096))
     contents["weights"]["weight"] = rng.integers(low, high, (config.words, 4), endpoint=True)
@@ -213,9 +215,9 @@ def _follow(rule: Rule, bits: int, seed: int) -> int:
     word = np.arange(12) // 4
     inside = (word >= start[:, np.newaxis]) & (word <= last[:, np.newaxis])
     place = np.where(inside, base[:, np.newaxis] + word - start[:, np.newaxis], 0), np.arange(12) % 4
-    learns = inside & (contents["rows"]["plastic"] == 1)[:, np.newaxis] & contents["plastic"]["plastic"].reshape(-1)
+    learns = inside & (contents["rows"]["plastic"] == 1)[:, np.newaxis] & plastic.reshape(-1)
 
-    def visit(phase: Phase, chosen: IntArray, axon_events: IntArray) -> None:
+    def visit(phase: Phase, chosen: BoolArray, axon_events: BoolArray) -> None:
         variables = {name: values[:, np.newaxis] >> 4 if name[0] == "x" else values >> 4 for name, values in traces.items()}
         variables |= {"x0": 1024 * axon_events[:, np.newaxis], "r": np.array([reward]), "v0": 1024 * v0}
         variables |= {"w": weights[place], "t": tags[place]}
@@ -225,7 +227,7 @@ def _follow(rule: Rule, bits: int, seed: int) -> int:
         weights[where] = np.clip(weights[where] + changes[Target.WEIGHT][synapses], low, high)
         tags[where] = np.clip(tags[where] + changes[Target.TAG][synapses], -(1 << 15), (1 << 15) - 1)
 
-    def raised(name: str, events: IntArray) -> None:
+    def raised(name: str, events: BoolArray) -> None:
         sums = traces[name] * (not settings[f"{name}_nearest"]) + settings[f"{name}_impulse"]
         traces[name] = np.where(events, np.minimum(sums, 65535), traces[name])
 
@@ -250,7 +252,7 @@ def _follow(rule: Rule, bits: int, seed: int) -> int:
         assert np.array_equal(unit.weights, weights)
         assert np.array_equal(unit.tags, tags)
     assert np.array_equal(unit.crossbar.matrix[inside], weights[place][inside])
-    return np.count_nonzero(weights != before[0]) + np.count_nonzero(tags != before[1])
+    return int(np.count_nonzero(weights != before[0]) + np.count_nonzero(tags != before[1]))
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 
 from spikeloom.arch.config import ChipConfig
-from spikeloom.arch.memory_map import COUNTER_NAMES, delay_depth, models_and_sets, pack_neurons, regions
+from spikeloom.arch.memory_map import COUNTER_NAMES, OFFSET_MASK, REGION_SHIFT, delay_depth, models_and_sets, pack_neurons, regions
 from spikeloom.arch.random import INDEX_STEP, key_of_tick, random_numbers
 from spikeloom.arch.registers import INTENSITY_SCALE, OUTPUT_ENTRIES, OUTPUT_WINDOW, OUTPUT_WINDOW_WORDS, Address, constants
 from spikeloom.golden.encoder import phase
@@ -173,8 +173,8 @@ class FakeBus(Bus):
     # Memories --------------------------------------------------------------------------------------------------------------
 
     def _place(self, address: int) -> tuple[str, int, int]:
-        region = self._regions[address >> 20 & 15]
-        word, slice_ = divmod(address & 0xF_FFFF, region.stride)
+        region = self._regions[address >> REGION_SHIFT & 31]
+        word, slice_ = divmod(address & OFFSET_MASK, region.stride)
         assert word < region.depth, hex(address)
         return region.name, word, slice_
 

@@ -223,7 +223,7 @@ def _other_geometry(bus: FakeBus) -> None:
     ("spoil", "kind", "message"),
     [
         (_wrong_ident, LinkError, "the answer 0x0000dead of the chip to IDENT is not that of a spikeloom chip (0x4d4f4f4c)"),
-        (_newer_protocol, ImageError, "the chip speaks protocol 5.3, this driver 4.0; build the bitstream again with this version"),
+        (_newer_protocol, ImageError, "the chip speaks protocol 6.3, this driver 5.0; build the bitstream again with this version"),
         (
             _other_geometry,
             ImageError,

@@ -258,7 +258,7 @@ def test_rules_of_the_literature_change_what_their_description_says(text: str) -
         for target in Target:
             found = evaluate(rule, phase, target, variables)
             assert np.array_equal(found, change(rule.text, phase, target, variables))
-            changed += np.count_nonzero(found)
+            changed += int(np.count_nonzero(found))
     assert changed
 
 
