@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -328,3 +329,19 @@ def scattered(index: IntArray) -> IntArray:
     for bit in range(13):
         result ^= np.where(index >> bit & 1, INDEX_STEP << bit & 0xFFFFFFFF, 0)
     return result
+
+
+def reward_units(reward: float) -> int:
+    """A reward as the hardware holds it.
+
+    Raises
+    ------
+    ConfigError
+        If it is out of range.
+    """
+    limit = 1 << (REWARD_BITS - 1)
+    units = round(reward * (1 << SEEN_FRACTION_BITS)) if math.isfinite(reward) else limit
+    if not -limit <= units < limit:
+        highest = (limit - 1) / (1 << SEEN_FRACTION_BITS)
+        raise ConfigError(f"reward is {reward:g}; it must be {-limit / (1 << SEEN_FRACTION_BITS):g} to {highest:g}")
+    return units

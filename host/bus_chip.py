@@ -11,6 +11,7 @@ from spikeloom.arch.config import DELAY_SLOTS, ENCODERS
 from spikeloom.arch.errors import ConfigError, ImageError, LinkError
 from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.layout import IntArray
+from spikeloom.arch.learning import modulation_layout
 from spikeloom.arch.memory_map import COUNTER_NAMES, Region, delay_depth, regions, state_of_neurons
 from spikeloom.arch.packet import Destination
 from spikeloom.arch.registers import IDENT, OUTPUT_ENTRIES, OUTPUT_TICK_BITS, PERIOD_BITS, PROTOCOL_VERSION, Address
@@ -67,6 +68,12 @@ class BusChip(Chip):
         #: Counters of the chip for each sample.
         self._others: list[dict[str, int]] = []
         self._paced = False
+        #: What was written last to the region ``modulation`` of each core that learns.
+        self._modulation = {
+            number: {name: int(values[0]) for name, values in modulation_layout().unpack(memory["modulation"]).items()}
+            for number, memory in enumerate(image.memories)
+            if "modulation" in memory
+        }
         #: State after the last sample, if the chip has gone on since.
         self._state: dict[str, IntArray] = {}
         self._identify()
@@ -155,6 +162,13 @@ class BusChip(Chip):
         self._state = {}
         self.bus.write(Address.CLEAR, np.ones(1, np.uint32))
         self.bus.settle()
+
+    def _modulate(self, core: int, enabled: bool | None, reward: int | None) -> None:
+        fields = self._modulation[core]
+        fields |= {name: value for name, value in (("enabled", enabled), ("reward", reward)) if value is not None}
+        region = self._regions[core]["modulation"]
+        words = region.layout.pack({name: np.array([int(value)]) for name, value in fields.items()})
+        self.bus.write(region.address(core=core), words[0])
 
     def reset(self) -> None:
         """See :meth:`Chip.reset`."""

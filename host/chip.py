@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from spikeloom.arch.config import MAX_DELAY
 from spikeloom.arch.errors import ConfigError, ImageError, InputError, LinkError
 from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.layout import IntArray
+from spikeloom.arch.learning import reward_units
+from spikeloom.arch.memory_map import weight_layout
 from spikeloom.arch.random import sample_seeds
 from spikeloom.golden.encoder import encode
 from spikeloom.host.spikes import BoolArray, check_intensities, check_spikes
@@ -216,6 +219,7 @@ class Chip(ABC):
     def state(self) -> dict[str, IntArray]:
         """State after the last sample: of each core n ``core{n}.delays`` ``[16, axons]``, and an array ``[neurons]`` per state field.
 
+        Of a core that learns also its traces, ``core{n}.weights`` and ``core{n}.tags`` (``docs/learning.md``).
         For lif these are ``core0.membrane``, ``core0.refractory`` and so on; a field that a neuron's model does not have is zero.
         """
 
@@ -226,6 +230,47 @@ class Chip(ABC):
         ``ticks`` counts once, and ``cycles``, which is there only where there is a clock, is that of the busiest core. ``misrouted``
         counts packets that left the mesh, or were for a host where there is none; it is 0 unless a routing memory is damaged.
         """
+
+    def modulate(self, *, enabled: bool | None = None, reward: float | None = None) -> None:
+        """Freeze or resume learning, and set the reward, of all cores that learn. What is left out stays.
+
+        It counts from the next tick on. Within :meth:`stream` call it while a row is asked for: it then counts from that row's batch on.
+
+        Raises
+        ------
+        ConfigError
+            If no core learns, or the reward is out of range (-4 to below 4).
+        """
+        if not self.image.config.learning:
+            raise ConfigError(
+                "no core of this chip learns; compile the network with plasticity, or build with learning=Learning(...)"
+            )
+        units = None if reward is None else reward_units(reward)
+        for number, core in enumerate(self.image.config.cores):
+            if core.learning is not None:
+                self._modulate(number, enabled, units)
+
+    @abstractmethod
+    def _modulate(self, core: int, enabled: bool | None, reward: int | None) -> None:
+        """Freeze or resume learning, and set the reward (in units of 2**-10), of a core that learns."""
+
+    def learned_image(self) -> LoadableImage:
+        """The image with the weights that the chip has now; of the class of :attr:`image`, so that it can be saved.
+
+        Raises
+        ------
+        ConfigError
+            If the chip's memories cannot be read (``readback=False``).
+        """
+        state = self.state()
+        memories = []
+        for number, (core, memory) in enumerate(zip(self.image.config.cores, self.image.memories, strict=True)):
+            if core.learning is not None:
+                weights = state[f"core{number}.weights"]
+                layout = weight_layout(core)
+                memory = {**memory, "weights": layout.pack({"weight": weights[:, 0] if core.lanes == 1 else weights})}
+            memories.append(memory)
+        return dataclasses.replace(self.image, memories=tuple(memories))
 
     @abstractmethod
     def reset(self) -> None:

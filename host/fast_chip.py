@@ -143,6 +143,9 @@ class FastGoldenChip(Chip):
             result[f"core{number}.delays"] = self.model.pending(number).astype(np.int64)
         return result
 
+    def _modulate(self, core: int, enabled: bool | None, reward: int | None) -> None:
+        raise AssertionError("the fast engine runs no core that learns")
+
     def reset(self) -> None:
         """See :meth:`Chip.reset`."""
         self.model.clear()

@@ -132,6 +132,11 @@ class GoldenChip(Chip):
             }
         )
 
+    def _modulate(self, core: int, enabled: bool | None, reward: int | None) -> None:
+        unit = self.model.cores[core].learning
+        assert unit is not None
+        unit.modulate(enabled=enabled, reward=reward)
+
     def reset(self) -> None:
         """See :meth:`Chip.reset`."""
         self.model.clear(1)

@@ -18,6 +18,7 @@ from spikeloom.arch.memory_map import Region, regions
 from spikeloom.arch.packet import Destination
 from spikeloom.network.image import Image
 from spikeloom.network.parameters import NeuronParameters, neuron_words, number_sets
+from spikeloom.network.plasticity import Plasticity
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -52,6 +53,10 @@ class CoreArrays:
         Rows of neuron, output number: the neuron's spikes go to the host in that column.
     seed : int
         Seed of the random numbers; without meaning on a core that needs none.
+    plasticity : Plasticity or None
+        How synapses learn, on a core that can. None: they do not.
+    plastic_axons, plastic_neurons : bool arrays ``[axons]``, ``[neurons]``
+        Whose synapses learn: those between both. All of them by default.
     """
 
     weights: npt.ArrayLike
@@ -63,6 +68,9 @@ class CoreArrays:
     destinations: npt.ArrayLike = field(default_factory=lambda: np.zeros((0, 4), np.int64))
     outputs: npt.ArrayLike = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     seed: int = 0
+    plasticity: Plasticity | None = None
+    plastic_axons: npt.ArrayLike = True
+    plastic_neurons: npt.ArrayLike = True
 
 
 def image_from_arrays(
@@ -251,15 +259,54 @@ def _core(
     _check_core_and_axon(f"{where}, destinations", config, destinations, DESTINATION, axons)
     _check_column(f"{where}, destinations", destinations, DESTINATION, 3, MAX_DELAY + 1, low=1)
     routes = _routes(where, config, number, destinations, outputs, table)
-    return _weights(where, core, arrays, table) | routes | _neurons(where, core, arrays), outputs
+    axons_learn, neurons_learn, learning = _learning(where, core, arrays, table)
+    weights = _weights(where, core, arrays, table, axons_learn, neurons_learn)
+    return weights | learning | routes | _neurons(where, core, arrays), outputs
 
 
-def _weights(where: str, core: CoreConfig, arrays: CoreArrays, table: Mapping[str, Region]) -> dict[str, WordArray]:
-    """Words of the crossbar. A row covers the neuron words from its first to its last synapse, and rows lie side by side."""
+def _learning(
+    where: str, core: CoreConfig, arrays: CoreArrays, table: Mapping[str, Region]
+) -> tuple[BoolArray, BoolArray, dict[str, WordArray]]:
+    """Which axons learn, which neurons of each neuron word do, and the words that say how."""
+    axons = _integers(f"{where}, plastic_axons", arrays.plastic_axons, (core.axons,), 0, 1) == 1
+    neurons = _integers(f"{where}, plastic_neurons", arrays.plastic_neurons, (core.neurons,), 0, 1)
+    by_word = _by_word(core, neurons[np.newaxis])[0]
+    if arrays.plasticity is None:
+        if core.learning is None:
+            return np.zeros_like(axons), np.zeros_like(by_word, np.bool_), {}
+        axons, by_word = np.zeros_like(axons), np.zeros_like(by_word)
+        words = {
+            name: np.zeros((table[name].depth, table[name].layout.slices), np.uint32)
+            for name in ("learning", "rules", "modulation")
+        }
+    else:
+        try:
+            words = arrays.plasticity.words(core)
+        except ConfigError as error:
+            raise ImageError(f"{where}: {error}") from None
+    return (
+        axons,
+        by_word == 1,
+        words | {"plastic": table["plastic"].layout.pack({"plastic": by_word[:, 0] if core.lanes == 1 else by_word})},
+    )
+
+
+def _weights(
+    where: str,
+    core: CoreConfig,
+    arrays: CoreArrays,
+    table: Mapping[str, Region],
+    axons_learn: BoolArray,
+    neurons_learn: BoolArray,
+) -> dict[str, WordArray]:
+    """Words of the crossbar. A row covers the neuron words from its first to its last synapse, and rows lie side by side.
+
+    All neurons that learn have a synapse with each axon that does: from a weight of 0 others may come.
+    """
     low, high = (0, 1) if core.typed else (-(1 << (core.weight_bits - 1)), (1 << (core.weight_bits - 1)) - 1)
     remedy = "" if core.typed else f" with weight_bits {core.weight_bits}: use smaller weights or a wider geometry"
     weights = _by_word(core, _checked(f"{where}, weights", arrays.weights, (core.axons, core.neurons), low, high, remedy))
-    used = (weights != 0).any(axis=2)
+    used = (weights != 0).any(axis=2) | (axons_learn[:, np.newaxis] & neurons_learn.any(axis=1))
     start = used.argmax(axis=1)
     last = core.neuron_words - 1 - used[:, ::-1].argmax(axis=1)
     # A row that ends before it starts is empty.
@@ -280,6 +327,8 @@ def _weights(where: str, core: CoreConfig, arrays: CoreArrays, table: Mapping[st
         "control": {"last": np.full(core.levels, core.neurons - 1)},
     }
     by_type = {"axon_types": arrays.axon_types, "type_weights": arrays.type_weights, "stochastic": arrays.stochastic}
+    if core.learning is not None:
+        contents["rows"]["plastic"] = axons_learn
     if core.typed:
         contents["rows"]["type"], contents["type_weights"] = _types(where, core, arrays)
     elif any(values is not None for values in by_type.values()):

@@ -1,0 +1,175 @@
+"""How synapses learn: a rule, and how its traces and weights behave, as words of a core's memories. Described in ``docs/plasticity.md``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from spikeloom.arch.config import CoreConfig
+from spikeloom.arch.errors import ConfigError
+from spikeloom.arch.layout import WordArray
+from spikeloom.arch.learning import (
+    DECAY_BITS,
+    EPOCH_BITS,
+    MAX_TERMS,
+    MAX_TRACES,
+    TRACE_BITS,
+    TRACE_FRACTION_BITS,
+    First,
+    Learning,
+    Second,
+    check_learning,
+    modulation_layout,
+    reward_units,
+    settings_layout,
+    term_layout,
+)
+from spikeloom.network.rule import Rule, compile_rule
+
+#: Longest time constant of a trace, in ticks: the largest coefficient is one unit below 1.
+MAX_TAU = -1 / math.log1p(-(0.5 + 2**-20) / (1 << DECAY_BITS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plasticity:
+    """How the synapses of a core learn.
+
+    Parameters
+    ----------
+    rule : str
+        What changes weights and tags, for example ``"dw = 2 * x1 * y0 - 2 * x0 * y1"`` (``docs/rule.md``).
+    tau : dict of float
+        Time constant of each trace that the rule uses, in ticks.
+    impulse : dict of float
+        What an event adds to a trace, below 4; 1 for those that are not named.
+    nearest : names of traces
+        Those that an event sets to the impulse: only the nearest event counts. To the others it is added: all events count.
+    low, high : int
+        Bounds of weights, in LSB.
+    stochastic : bool
+        Whether changes are rounded at random, so that small ones count in the mean; else to the nearest.
+    epoch : int
+        Ticks from one visit of all synapses to the next, a power of two up to 32768; for rules with ``u``.
+    v_threshold : int
+        Potential from which on v0 is 1, in units of the potential.
+    reward : float
+        Reward to begin with, -4 to below 4. :meth:`spikeloom.host.chip.Chip.modulate` changes it.
+    enabled : bool
+        Whether learning is on to begin with.
+    digits : int
+        Terms that a constant beside two variables may take (``docs/rule.md``).
+    """
+
+    rule: str
+    tau: Mapping[str, float] = field(default_factory=dict)
+    impulse: Mapping[str, float] = field(default_factory=dict)
+    nearest: Sequence[str] = ()
+    low: int = 0
+    high: int = 127
+    stochastic: bool = True
+    epoch: int = 1
+    v_threshold: int = 0
+    reward: float = 0.0
+    enabled: bool = True
+    digits: int = 3
+
+    def unit(self, weight_bits: int, tag_bits: int = 8) -> Learning:
+        """The smallest learning unit that can do this.
+
+        Parameters
+        ----------
+        weight_bits : int
+            Of the core.
+        tag_bits : int
+            Of a tag, if the rule has one.
+
+        Raises
+        ------
+        ConfigError
+            If the rule is wrong.
+        """
+        everything = Learning(
+            pre_traces=MAX_TRACES, post_traces=MAX_TRACES, tag_bits=tag_bits, membrane_flag=True, terms=MAX_TERMS
+        )
+        rule = compile_rule(self.rule, everything, weight_bits, digits=self.digits)
+        count = sum(rule.counts.values())
+        used = {First(number).name.lower() for number in rule.terms["first"][:count].tolist()}
+        used |= {Second(number).name.lower() for number in rule.terms["second"][:count].tolist()}
+        return Learning(
+            pre_traces=max((number for number in (1, 2) if f"x{number}" in used), default=0),
+            post_traces=max((number for number in (1, 2) if f"y{number}" in used), default=0),
+            tag_bits=tag_bits if "t" in used or rule.terms["target"].any() else 0,
+            membrane_flag="v0" in used,
+            terms=max(1, count),
+        )
+
+    def compiled(self, core: CoreConfig) -> Rule:
+        """The rule as microcode for a core.
+
+        Raises
+        ------
+        ConfigError
+            If the rule is wrong, or needs what the core does not have.
+        """
+        if core.learning is None:
+            raise ConfigError(
+                f"the core cannot learn; generate it with learning=Learning(...), for this rule {self.unit(core.weight_bits)!r}"
+            )
+        return compile_rule(self.rule, core.learning, core.weight_bits, digits=self.digits)
+
+    def words(self, core: CoreConfig) -> dict[str, WordArray]:
+        """Contents of the regions ``learning``, ``rules`` and ``modulation``.
+
+        Raises
+        ------
+        ConfigError
+            If the rule is wrong, needs what the core does not have, or a value is out of range.
+        """
+        rule = self.compiled(core)
+        unit = core.learning
+        assert unit is not None
+        traces = self._traces(unit)
+        largest = 1 << (core.weight_bits - 1)
+        if not -largest <= self.low <= self.high < largest:
+            raise ConfigError(
+                f"weights are bounded by {self.low} and {self.high}; they must rise within {-largest} to {largest - 1}"
+            )
+        if self.epoch < 1 or self.epoch & (self.epoch - 1) or self.epoch >= 1 << (1 << EPOCH_BITS):
+            raise ConfigError(f"epoch is {self.epoch}; it must be a power of two from 1 to {1 << ((1 << EPOCH_BITS) - 1)}")
+        settings = {name: np.array([count]) for name, count in rule.counts.items()}
+        numbers = {"epoch": self.epoch.bit_length() - 1, "stochastic": int(self.stochastic), "low": self.low, "high": self.high}
+        if unit.membrane_flag:
+            numbers["v_threshold"] = self.v_threshold
+        settings |= {name: np.array([number]) for name, number in (numbers | traces).items()}
+        check_learning(unit, core.weight_bits, settings, rule.terms)
+        modulation = {"enabled": np.array([int(self.enabled)]), "reward": np.array([reward_units(self.reward)])}
+        return {
+            "learning": settings_layout(unit, core.weight_bits).pack(settings),
+            "rules": term_layout(unit, core.weight_bits).pack(rule.terms),
+            "modulation": modulation_layout().pack(modulation),
+        }
+
+    def _traces(self, unit: Learning) -> dict[str, int]:
+        """Settings of the traces."""
+        for what, names in (("tau", self.tau), ("impulse", self.impulse), ("nearest", self.nearest)):
+            unknown = sorted(set(names) - set(unit.traces))
+            if unknown:
+                raise ConfigError(f"{what} names {', '.join(unknown)}; the core has {', '.join(unit.traces) or 'no traces'}")
+        result = {}
+        for name in unit.traces:
+            tau, impulse = self.tau.get(name), self.impulse.get(name, 1.0)
+            if tau is None:
+                raise ConfigError(f"the trace {name} has no time constant; give tau={{{name!r}: TICKS}}")
+            if not 0 < tau <= MAX_TAU:
+                raise ConfigError(f"tau of {name} is {tau:g} ticks; it must be above 0 and at most {MAX_TAU:.0f}")
+            units = round(impulse * (1 << TRACE_FRACTION_BITS)) if 0 <= impulse < math.inf else -1
+            limit = (1 << TRACE_BITS) - 1
+            if not 0 <= units <= limit:
+                raise ConfigError(f"impulse of {name} is {impulse:g}; it must be 0 to {limit / (1 << TRACE_FRACTION_BITS):g}")
+            result[f"{name}_decay"] = round((1 << DECAY_BITS) * math.exp(-1 / tau))
+            result[f"{name}_impulse"] = units
+            result[f"{name}_nearest"] = int(name in self.nearest)
+        return result
