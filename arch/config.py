@@ -118,6 +118,8 @@ class CoreConfig:
         Whether a packet has 8 bits for a graded spike, which nothing uses yet; a :class:`ChipConfig` sets it.
     learning : Learning or None
         The unit that changes weights. Needs ``weight_bits`` 4, 8 or 16.
+    short_term : bool
+        Whether axons can have short-term plasticity, which scales their weights. Needs ``weight_bits`` 2 or more.
 
     Raises
     ------
@@ -145,6 +147,7 @@ class CoreConfig:
     targets: int | None = None
     payload: bool = False
     learning: Learning | None = None
+    short_term: bool = False
 
     def __post_init__(self) -> None:
         check_int("axons", self.axons, 1, MAX_AXONS)
@@ -181,11 +184,13 @@ class CoreConfig:
         check_int("levels", self.levels, 1, MAX_LEVELS)
         for name in ("reach_x", "reach_y"):
             check_int(name, getattr(self, name), 0, MAX_SIDE - 1)
-        for name in ("stochastic_synapses", "readback", "counters", "payload"):
+        for name in ("stochastic_synapses", "readback", "counters", "payload", "short_term"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} must be True or False, not {getattr(self, name)!r}")
         if self.stochastic_synapses and self.weight_bits != 1:
             raise ConfigError(f"stochastic_synapses needs weight_bits 1, not {self.weight_bits}")
+        if self.short_term and self.typed:
+            raise ConfigError("short_term needs weight_bits 2, 4, 8 or 16, not 1")
         if self.learning is not None:
             if not isinstance(self.learning, Learning):
                 raise ConfigError(f"learning must be a Learning or None, not {self.learning!r}")
@@ -422,6 +427,11 @@ class ChipConfig:
     def learning(self) -> bool:
         """Whether any core learns."""
         return any(core.learning is not None for core in self.cores)
+
+    @property
+    def short_term(self) -> bool:
+        """Whether axons of any core can have short-term plasticity."""
+        return any(core.short_term for core in self.cores)
 
     def place(self, core: int) -> tuple[int, int]:
         """Column and row of a core."""

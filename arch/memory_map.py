@@ -24,6 +24,7 @@ from spikeloom.arch.config import AXON_TYPES, DELAY_SLOTS, DELAY_WORD_BITS, TYPE
 from spikeloom.arch.layout import BUS_WORD_BITS, Field, IntArray, WordArray, WordLayout
 from spikeloom.arch.learning import Learning, modulation_layout, settings_layout, term_layout, trace_layout
 from spikeloom.arch.packet import route_fields
+from spikeloom.arch.short_term import short_term_layout, short_term_state_layout
 
 SPACE_SHIFT = 24
 REGION_SHIFT = 19
@@ -77,6 +78,10 @@ class RegionId(enum.IntEnum):
     NEURON_TRACES = 19
     #: Tags of the synapses, ``lanes`` per word, as the weights.
     TAGS = 20
+    #: Short-term plasticity of each axon.
+    SHORT_TERM = 21
+    #: Facilitation and depression of each axon.
+    SHORT_TERM_STATE = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +320,12 @@ def regions(config: CoreConfig) -> dict[str, Region]:
         table.append(Region(RegionId.SEED, seed_layout(config), 1, True, "seed of the random numbers"))
     if config.learning is not None:
         table += _learning_regions(config, config.learning)
+    if config.short_term:
+        state = short_term_state_layout()
+        table += [
+            Region(RegionId.SHORT_TERM, short_term_layout(), config.axons, True, "short-term plasticity of each axon"),
+            Region(RegionId.SHORT_TERM_STATE, state, config.axons, False, "facilitation and depression of each axon, read only"),
+        ]
     if config.counters:
         table.append(Region(RegionId.COUNTERS, counter_layout(config), len(COUNTER_NAMES), False, "event counters, read only"))
     return {region.name: region for region in sorted(table, key=lambda region: region.id)}

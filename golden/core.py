@@ -17,6 +17,7 @@ from spikeloom.golden.emitter import Emitter
 from spikeloom.golden.learning import Learning
 from spikeloom.golden.neuron import step_of
 from spikeloom.golden.scheduler import Scheduler
+from spikeloom.golden.short_term import ShortTerm
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -39,6 +40,8 @@ class Core:
         State fields of all models; zero where a neuron's model has no such field.
     learning : Learning or None
         What learns, if anything does; it has one sample only.
+    short_term : ShortTerm or None
+        Short-term plasticity of the axons, if the core has it.
     scheduler : Scheduler
     ticks : int
         Ticks completed, which is also the number of the next tick.
@@ -58,6 +61,7 @@ class Core:
         self.seed = int(unpacked["seed"]["seed"][0]) if config.random else 0
         self.crossbar = Crossbar(config, weights, rows, unpacked.get("type_weights"))
         self.learning = None if config.learning is None else Learning(config, unpacked, self.crossbar, weights)
+        self.short_term = ShortTerm(unpacked["short_term"], batch) if config.short_term else None
         model_of, set_of = models_and_sets(config, memory.get("kinds"))
         # Neurons of each model, and their parameters.
         self.groups: list[tuple[IntArray, dict[str, IntArray]]] = []
@@ -92,6 +96,8 @@ class Core:
             if batch != 1:
                 raise ConfigError(f"{batch} samples side by side on a core that learns; give them one after the other")
             self.learning.clear()
+        if self.short_term is not None:
+            self.short_term.clear(batch)
         names = {field.name for model in self.config.models for field in model.state_fields()}
         self.state: dict[str, IntArray] = {name: np.zeros((batch, self.config.neurons), np.int64) for name in sorted(names)}
         self.scheduler = Scheduler(self.config, batch)
@@ -126,7 +132,8 @@ class Core:
         tick = self.ticks
         due = self.scheduler.take(tick)
         key = key_of_tick(self.seed, tick)
-        sums = self.crossbar.integrate(due, key)[:, : self.config.neurons]
+        efficacy = None if self.short_term is None else self.short_term.arrive(due)
+        sums = self.crossbar.integrate(due, key, efficacy)[:, : self.config.neurons]
         if self.learning is not None:
             self.learning.before_update(due[0], key)
         updated = self.updated_neurons[min(tick, len(self.updated_neurons) - 1)]
@@ -147,6 +154,8 @@ class Core:
                 self.state[name][:, taking] = values
         if self.learning is not None:
             self.learning.after_update(due[0], spikes[0], self.state["membrane"][0], updated, tick, key)
+        if self.short_term is not None:
+            self.short_term.decay(tick)
         self.events += due.sum(axis=1)
         self.row_words += self.crossbar.words_read(due)
         self.spikes += spikes.sum(axis=1)

@@ -11,6 +11,7 @@ from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.layout import IntArray
 from spikeloom.arch.random import ROW_INDEX, random_numbers
 from spikeloom.golden.random import spread
+from spikeloom.golden.short_term import scaled
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -64,7 +65,7 @@ class Crossbar:
         self.matrix = dense.astype(np.float32 if largest_sum < 2**24 else np.float64)
         self.row_words = length.astype(np.float64)
 
-    def integrate(self, active: BoolArray, key: int) -> IntArray:
+    def integrate(self, active: BoolArray, key: int, efficacy: IntArray | None = None) -> IntArray:
         """Synaptic sums ``[B, neuron_slots]`` of the active axons ``[B, axons]``, exact.
 
         A stochastic synapse of weight s adds the sign of s if ``abs(s) >= r``, where r is its random number of 8 bits
@@ -75,7 +76,11 @@ class Crossbar:
         active : bool array ``[B, axons]``
         key : int
             Key of the tick, for stochastic synapses.
+        efficacy : int64 array ``[B, axons]`` or None
+            What the weights of each axon are scaled with (``spikeloom.golden.short_term``).
         """
+        if efficacy is not None:
+            return self._integrate_scaled(active, efficacy)
         sums: IntArray = (active.astype(self.matrix.dtype) @ self.matrix).astype(np.int64)
         if self.stochastic is not None:
             axons = np.flatnonzero(active.any(axis=0))
@@ -83,6 +88,13 @@ class Crossbar:
             numbers = spread(random_numbers(key, ROW_INDEX + axons), np.arange(weights.shape[1]))
             units = np.where(np.abs(weights) >= numbers, np.sign(weights), 0)
             sums += active[:, axons].astype(np.int64) @ units
+        return sums
+
+    def _integrate_scaled(self, active: BoolArray, efficacy: IntArray) -> IntArray:
+        sums = np.zeros((len(active), self.matrix.shape[1]), np.int64)
+        for axon in np.flatnonzero(active.any(axis=0)):
+            samples = np.flatnonzero(active[:, axon])
+            sums[samples] += scaled(self.matrix[axon].astype(np.int64), efficacy[samples, axon, np.newaxis])
         return sums
 
     def words_read(self, active: BoolArray) -> IntArray:

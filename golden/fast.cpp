@@ -4,108 +4,10 @@
 // Neurons are updated in vectors of eight, in the compiler's own vector types. All numbers fit 32 bits: where a product or a sum could be
 // longer, a comment says why nothing is lost.
 
-#include <algorithm>
-#include <cstdint>
-#include <cstring>
-#include <vector>
-
-#ifdef __AVX2__
-#include <immintrin.h>
-#endif
+#include "fast.h"
+#include "fast_learning.h"
 
 namespace {
-
-constexpr int BLOCK = 64;       // the neurons and axons of every core begin at a multiple of this
-constexpr int SLOTS = 16;       // delay slots
-constexpr int LEVELS = 16;      // ticks with a number of updated neurons of their own
-constexpr int MAX_COLUMNS = 8192;
-constexpr int AHEAD = 16;       // events and spikes between fetching into the cache and use
-constexpr int NEAR = 4;         // the same for what is long and near
-constexpr int32_t DRIVE_LIMIT = 1 << 29;  // beyond any potential, see update_lif
-
-// Vectors of one length of registers; "At": in memory, at any address.
-typedef int16_t Short16 __attribute__((vector_size(32)));
-typedef int16_t Short16At __attribute__((vector_size(32), aligned(2), may_alias));
-typedef int32_t Ints __attribute__((vector_size(32)));
-typedef int32_t IntsAt __attribute__((vector_size(32), aligned(4), may_alias));
-typedef uint32_t Words __attribute__((vector_size(32)));
-typedef int16_t Shorts __attribute__((vector_size(16)));
-typedef int16_t ShortsAt __attribute__((vector_size(16), aligned(2), may_alias));
-
-enum Weights : int32_t { BYTES, SHORTS, BITS };
-enum Parameter {
-    RETENTION, CURRENT_RETENTION, ADAPTATION_RETENTION, LEAK, LEAK_REVERSAL, LEAK_STOCHASTIC, RESET_MODE, THRESHOLD, RESET,
-    REFRACTORY_PERIOD, NEGATIVE_THRESHOLD, NEGATIVE_SATURATES, NOISE_MASK, ADAPTATION_STEP, BIAS, PARAMETERS
-};
-enum State { MEMBRANE, REFRACTORY, CURRENT, ADAPTATION, STATES };
-constexpr int32_t ABSOLUTE = 0, RELATIVE = 1;  // reset modes
-
-}  // namespace
-
-// Tables; golden/fast_tables.py has the same structures as numpy and ctypes types.
-
-// Values of one parameter or state field: of each neuron (stride 1), or eight times that of each core (stride 0).
-struct Column {
-    void *data;
-    int64_t stride;
-};
-
-struct Row {
-    int64_t offset;        // first weight in the array of its kind; with one bit per synapse in words of 16
-    uint16_t first;        // first column, and number of columns; with one bit per synapse in words of 16
-    uint16_t count;
-    uint16_t words;        // weight words that the hardware reads, for the counter
-    uint16_t type;
-};
-
-struct Core {
-    int64_t type_weights;  // first of the columns' weights, one type after the other
-    uint32_t first_axon, axon_words;  // global axon number, a multiple of 64; words of 64 axons
-    uint32_t first_neuron, neurons, columns;  // global neuron number; columns: neurons rounded up to BLOCK
-    uint32_t seed;
-    int32_t kind;          // Weights
-    int32_t wide;          // whether sums need 32 bits
-    int32_t stochastic;    // whether some synapses are stochastic
-    int32_t native;        // whether some neurons are updated here
-    int32_t mirrors;       // whether some are reset below the lower threshold instead of staying there
-    int32_t mixed;         // whether others are not: then their sums are kept, and "mine" says which
-    // Lif
-    int32_t state_bits, fraction_bits, decay, leak, stochastic_leak, bias, current_bits, current_wraps, refractory, negative, noise,
-        adaptation_bits;
-    uint32_t updated[LEVELS];  // neurons updated in tick t, the last also in all later ones
-};
-
-struct Tables {
-    int64_t cores, axon_words;  // axon_words of all cores
-    int64_t short_values;       // whether parameters and states have 16 bits, else 32
-    const Core *core;
-    const Row *rows;                 // of each global axon
-    const int8_t *bytes;
-    const int16_t *shorts;
-    const uint16_t *bits;
-    const int16_t *type_weights, *chances;  // certain weights, and weights that are probabilities
-    const uint32_t *first_route;     // of each global neuron
-    const uint16_t *route_count;
-    const uint32_t *routes;          // codes, see deposit
-    const uint16_t *core_of_word;    // of each word of 64 axons
-    const int16_t *mine;             // -1 for each neuron that is updated here, else 0
-    int32_t *sums;                   // of each neuron of a core with others
-    uint64_t *pending;               // [SLOTS][axon_words]
-    int64_t *events, *row_words, *spikes, *merged, *dropped, *misrouted;
-    Column parameters[PARAMETERS];
-    Column states[STATES];
-};
-
-namespace {
-
-struct Engine {
-    Tables t;
-    std::vector<uint32_t> axons;  // those due in this tick, in the first "due" places
-    size_t due;
-    std::vector<uint32_t> fired, all;
-    std::vector<int64_t> output_ticks, spike_counts;  // the latter of each tick
-    std::vector<uint32_t> output_numbers, spike_neurons;
-};
 
 // Events ------------------------------------------------------------------------------------------------------------------
 
@@ -180,16 +82,6 @@ void add_bits(Sum *sums, const uint16_t *const *bits, const int16_t *const *weig
             sum += mask_of(bits[k][w]) & *reinterpret_cast<const Short16At *>(weights[k] + w * 16);
         add16(sums + w * 16, sum);
     }
-}
-
-template <class Word>  // one or eight
-Word mix(Word x) {
-    x = x + 0x7ED55D16u + (x << 12);
-    x = (x ^ 0xC761C23Cu) ^ (x >> 19);
-    x = x + 0x165667B1u + (x << 5);
-    x = (x + 0xD3A2646Cu) ^ (x << 9);
-    x = x + 0xFD7046C5u + (x << 3);
-    return (x ^ 0xB55A4F09u) ^ (x >> 16);
 }
 
 // Stochastic synapses of a row: the sign of a weight if its size is at least the synapse's random number (golden/random.py, spread).
@@ -295,33 +187,6 @@ struct Plain {
 struct Any {
     bool decay, constant, negative, current, random, noise, refractory, adaptation, masked;
 };
-
-// Where the compiler finds a longer way, AVX2's own instructions; values fit what they are stored in.
-#ifdef __AVX2__
-inline Ints widened(const int16_t *from) {
-    return reinterpret_cast<Ints>(_mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(from))));
-}
-inline void narrowed(int16_t *to, Ints values) {
-    const __m256i v = reinterpret_cast<__m256i>(values);
-    _mm_storeu_si128(reinterpret_cast<__m128i *>(to), _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));
-}
-#else
-inline Ints widened(const int16_t *from) {
-    return __builtin_convertvector(*reinterpret_cast<const ShortsAt *>(from), Ints);
-}
-
-inline void narrowed(int16_t *to, Ints values) {
-    *reinterpret_cast<ShortsAt *>(to) = __builtin_convertvector(values, Shorts);
-}
-#endif
-
-inline Ints widened(const int32_t *from) {
-    return *reinterpret_cast<const IntsAt *>(from);
-}
-
-inline void narrowed(int32_t *to, Ints values) {
-    *reinterpret_cast<IntsAt *>(to) = values;
-}
 
 // A parameter or state field of a core's neurons.
 template <class Value>
@@ -549,9 +414,14 @@ void update(Engine &e, int64_t tick) {
             (core.wide ? update_core<int32_t, int32_t> : update_core<int32_t, int16_t>)(e, number, tick, begin, end);
         begin = end;
     }
+    for (int64_t i = 0; i < t.learners; i++) {
+        const Learner &unit = t.learner[i];
+        (t.core[unit.core].kind == BYTES ? learn_before<int8_t> : learn_before<int16_t>)(e, unit, tick);
+        (t.short_values ? compare_membranes<int16_t> : compare_membranes<int32_t>)(e, unit, tick);
+    }
 }
 
-// Sends the spikes of a tick; "others" are those of neurons updated elsewhere, in ascending order.
+// Sends the spikes of a tick, and learns from them; "others" are those of neurons updated elsewhere, in ascending order.
 void emit(Engine &e, int64_t tick, int64_t count, const uint32_t *others, bool keep) {
     const Tables &t = e.t;
     if (count) {
@@ -576,6 +446,10 @@ void emit(Engine &e, int64_t tick, int64_t count, const uint32_t *others, bool k
         for (int k = 0; k < t.route_count[neuron]; k++)
             deposit(e, tick, route[k]);
     }
+    for (int64_t i = 0; i < t.learners; i++) {
+        const Learner &unit = t.learner[i];
+        (t.core[unit.core].kind == BYTES ? learn_after<int8_t> : learn_after<int16_t>)(e, unit, tick);
+    }
     if (keep) {
         e.spike_neurons.insert(e.spike_neurons.end(), e.fired.begin(), e.fired.end());
         e.spike_counts.push_back(int64_t(e.fired.size()));
@@ -590,7 +464,7 @@ extern "C" {
 
 // Sizes of the structures, and limits, for a check against those in Python.
 void fast_sizes(int64_t *sizes) {
-    const int64_t values[] = {sizeof(Tables), sizeof(Core), sizeof(Row), BLOCK, MAX_COLUMNS};
+    const int64_t values[] = {sizeof(Tables), sizeof(Core), sizeof(Row), sizeof(Learner), BLOCK, MAX_COLUMNS};
     std::copy(std::begin(values), std::end(values), sizes);
 }
 
@@ -598,6 +472,11 @@ Engine *fast_new(const Tables *tables) {
     Engine *engine = new Engine();
     engine->t = *tables;
     engine->axons.resize(size_t(tables->axon_words) * 64);
+    if (tables->learners) {
+        engine->x0.resize(size_t(tables->axon_words) * 64);
+        for (uint32_t axon = 0; axon < MAX_COLUMNS; axon++)
+            engine->scattered.push_back(scattered(axon));
+    }
     return engine;
 }
 

@@ -13,10 +13,22 @@ import numpy as np
 import numpy.typing as npt
 
 from spikeloom.arch.config import MAX_DELAY, MAX_LEVELS, MAX_NEURONS, ChipConfig
-from spikeloom.arch.errors import InputError
+from spikeloom.arch.errors import ConfigError, InputError
 from spikeloom.arch.layout import IntArray, WordArray
+from spikeloom.arch.learning import FLAG, REWARD_BITS
 from spikeloom.arch.random import key_of_tick, mix
-from spikeloom.golden.fast_tables import BLOCK, CORE, ROW, FastTables, Group, NativeTables, event_codes, native_model
+from spikeloom.golden.fast_tables import (
+    BLOCK,
+    CORE,
+    LEARNER,
+    ROW,
+    TRACES,
+    FastTables,
+    Group,
+    NativeTables,
+    event_codes,
+    native_model,
+)
 from spikeloom.golden.native import library
 from spikeloom.golden.neuron import step_of
 
@@ -25,6 +37,11 @@ BoolArray = npt.NDArray[np.bool_]
 SOURCE = Path(__file__).with_name("fast.cpp")
 #: Counters of each core that the engine keeps.
 COUNTERS = ("events", "row_words", "spikes", "merged", "dropped")
+
+
+def can_run(config: ChipConfig) -> bool:
+    """Whether the engine can run a geometry: all but cores with short-term plasticity."""
+    return not config.short_term
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +102,13 @@ class FastChip:
         If there is no C++ compiler, or it fails; ``spikeloom.golden.chip.Chip`` needs none.
     ImageError
         If a row or a destination list leaves its memory.
+    ConfigError
+        If the engine cannot run the geometry; see :func:`can_run`.
     """
 
     def __init__(self, config: ChipConfig, memories: Sequence[Mapping[str, WordArray]]) -> None:
+        if not can_run(config):
+            raise ConfigError("the fast engine has no short-term plasticity; use the golden model in numpy")
         self.config = config
         self._native = _declared(library(SOURCE))
         self._tables = FastTables(config, memories)
@@ -109,7 +130,10 @@ class FastChip:
         return int(self._misrouted[0])
 
     def clear(self) -> None:
-        """Initial state: everything 0, nothing pending, next tick 0."""
+        """Initial state: everything 0, nothing pending, next tick 0. Weights stay as they were learnt."""
+        for name in (*TRACES, "v0", "tags"):
+            if self.config.learning:
+                self._tables.arrays[name].fill(0)
         for array in (*self._counters.values(), self._misrouted, self._tables.arrays["pending"], *self._tables.states.values()):
             array.fill(0)
         for group in self._groups:
@@ -206,6 +230,58 @@ class FastChip:
             result[name] = values
         return result
 
+    def modulate(self, core: int, *, enabled: bool | None = None, reward: int | None = None) -> None:
+        """Freeze or resume the learning of a core, and set its reward. What is left out stays.
+
+        Parameters
+        ----------
+        core : int
+            A core that learns.
+        enabled : bool
+        reward : int
+            In units of 2**-10; 13 bits, signed.
+
+        Raises
+        ------
+        ConfigError
+            If the reward does not fit.
+        """
+        unit = self._unit(core)
+        if reward is not None:
+            limit = 1 << (REWARD_BITS - 1)
+            if not -limit <= reward < limit:
+                raise ConfigError(f"reward is {reward}; it must be {-limit} to {limit - 1}")
+            unit["reward"] = reward
+        if enabled is not None:
+            unit["enabled"] = enabled
+
+    def learning_state(self, core: int) -> dict[str, IntArray]:
+        """Traces, weights and tags of a core, as ``spikeloom.golden.learning.Learning.state`` has them; empty if it does not learn."""
+        config = self.config.cores[core]
+        if config.learning is None:
+            return {}
+        arrays, unit = self._tables.arrays, self._unit(core)
+        result = {}
+        for name in config.learning.traces:
+            first, count = (
+                (self._tables.first_axon[core], config.axons)
+                if name[0] == "x"
+                else (self._tables.first_neuron[core], config.neurons)
+            )
+            result[name] = arrays[name][first : first + count].astype(np.int64)
+        weights = arrays["shorts" if config.weight_bits > 8 else "bytes"]
+        size = config.words * config.lanes
+        for name, array in (("weights", weights), ("tags", arrays["tags"])):
+            if name == "weights" or config.learning.tag_bits:
+                begin = int(unit[name])
+                result[name] = array[begin : begin + size].reshape(config.words, config.lanes).astype(np.int64)
+        return result
+
+    def _unit(self, core: int) -> Any:
+        """The learning unit of a core that has one."""
+        learner = self._tables.arrays["learner"]
+        return learner[int(np.searchsorted(learner["core"], core))]
+
     def pending(self, core: int) -> BoolArray:
         """Pending events of a core, ``[DELAY_SLOTS, axons]``; row s is due at the next tick t with ``t % DELAY_SLOTS == s``."""
         first = int(self._tables.first_axon[core]) // BLOCK
@@ -247,6 +323,13 @@ class _NumpyGroup:
         taking = [np.flatnonzero(group.index < tables.core["updated"][group.core, tick]) for tick in range(MAX_LEVELS)]
         self.taking = taking
         self.settled = {name: values[taking[-1]] for name, values in group.parameters.items()}
+        # Neurons whose learning core compares potentials with a threshold.
+        self.threshold: IntArray = np.zeros(len(group.neurons), np.int64)
+        self.compared = np.zeros(len(group.neurons), np.bool_)
+        for unit in tables.arrays.get("learner", ()):
+            here = group.core == unit["core"]
+            self.threshold[here], self.compared[here] = unit["v_threshold"], unit["membrane_flag"]
+        self.v0 = tables.arrays.get("v0")
         self.clear()
 
     def clear(self) -> None:
@@ -268,6 +351,9 @@ class _NumpyGroup:
         state, fired = step_of(self.model)(self.model, parameters, before, sums, random)
         for name, values in state.items():
             self.state[name][:, taking] = values
+        if self.v0 is not None:
+            here = taking[self.compared[taking]]
+            self.v0[self.neurons[here]] = np.where(self.state["membrane"][0, here] >= self.threshold[here], FLAG, 0)
         spikes: IntArray = self.neurons[taking[fired[0]]]
         return spikes
 
@@ -288,7 +374,7 @@ def _declared(native: ctypes.CDLL) -> Any:
     )
     for function, types in arguments:
         function.argtypes = types
-    sizes = (ctypes.c_int64 * 5)()
+    sizes = (ctypes.c_int64 * 6)()
     native.fast_sizes(sizes)
-    assert list(sizes) == [ctypes.sizeof(NativeTables), CORE.itemsize, ROW.itemsize, BLOCK, MAX_NEURONS]
+    assert list(sizes) == [ctypes.sizeof(NativeTables), CORE.itemsize, ROW.itemsize, LEARNER.itemsize, BLOCK, MAX_NEURONS]
     return native

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from spikeloom.arch.config import AXON_TYPES, DELAY_SLOTS, MAX_LEVELS, ChipConfig, CoreConfig
 from spikeloom.arch.errors import ImageError
 from spikeloom.arch.layout import IntArray, WordArray, ceil_div
+from spikeloom.arch.learning import MAX_TERMS, MAX_TRACES, Learning, Phase, Second, Target
 from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import Region, models_and_sets, regions, unpack_neurons
 from spikeloom.arch.neuron import NeuronModel
@@ -29,6 +30,8 @@ BLOCK = 64
 BIT_COLUMNS = 16
 #: Synapses that are unpacked at once: bounds the memory that loading takes.
 CHUNK_SYNAPSES = 1 << 22
+#: Elements beyond the end of what is read and written in vectors of eight.
+SPARE = 8
 #: Range of the sums of a core that are kept in 16 bits.
 NARROW = 1 << 15
 
@@ -55,6 +58,35 @@ CORE = np.dtype(
     ],
     align=True,
 )
+TERM = np.dtype(
+    [
+        (name, "i4")
+        for name in (
+            "first", "second", "first_constant", "second_constant", "first_compared", "second_compared", "shift", "negative"
+        )
+    ]
+)  # fmt: skip
+LEARNER = np.dtype(
+    [
+        ("weights", "i8"),
+        ("tags", "i8"),
+        *((name, "i4") for name in ("core", "enabled", "reward", "tagged", "membrane_flag", "v_threshold", "stochastic", "epoch")),
+        ("low", "i4", (len(Target),)),
+        ("high", "i4", (len(Target),)),
+        ("x_traces", "i4"),
+        ("y_traces", "i4"),
+        ("decay", "u4", (2 * MAX_TRACES,)),
+        ("impulse", "u4", (2 * MAX_TRACES,)),
+        ("nearest", "i4", (2 * MAX_TRACES,)),
+        ("terms", "i4", (len(Phase), len(Target))),
+        ("term", TERM, (MAX_TERMS,)),
+    ],
+    align=True,
+)
+#: Names of all traces that there can be, in the order of the fields of LEARNER.
+TRACES = ("x1", "x2", "y1", "y2")
+#: Number in ``fast_learning.h`` of each variable of a second factor; those of a first one have the same numbers there.
+SECOND = {Second.NONE: 0, Second.Y1: 4, Second.Y2: 5, Second.W: 7, Second.T: 8, Second.V0: 9}
 
 
 class Column(ctypes.Structure):
@@ -69,12 +101,14 @@ class NativeTables(ctypes.Structure):
     _fields_ = (
         ("cores", ctypes.c_int64),
         ("axon_words", ctypes.c_int64),
+        ("learners", ctypes.c_int64),
         ("short_values", ctypes.c_int64),
         *(
             (name, ctypes.c_void_p)
             for name in (
                 "core", "rows", "bytes", "shorts", "bits", "type_weights", "chances", "first_route", "route_count", "routes",
                 "core_of_word", "mine", "sums", "pending", "events", "row_words", "spikes", "merged", "dropped", "misrouted",
+                "learner", *TRACES, "v0", "plastic", "tags",
             )
         ),
         ("parameters", Column * len(PARAMETERS)),
@@ -177,6 +211,8 @@ class FastTables:
         self.arrays["first_route"] = np.zeros(self.size, np.uint32)
         self.arrays["route_count"] = np.zeros(self.size, np.uint16)
         self.arrays["mine"] = np.zeros(self.size, np.int16)
+        if config.learning:
+            self._allocate_learning()
         self._wide: dict[str, npt.NDArray[np.int32]] = {}
         self._parts: dict[NeuronModel, _Parts] = {}
         self._axons = np.array([core.axons for core in cores])
@@ -204,7 +240,12 @@ class FastTables:
 
     def pointers(self) -> NativeTables:
         """The native structure; the arrays must outlive it."""
-        result = NativeTables(cores=len(self.core), axon_words=self.axon_words, short_values=self.columns[""].dtype == np.int16)
+        result = NativeTables(
+            cores=len(self.core),
+            axon_words=self.axon_words,
+            learners=len(self.arrays.get("learner", ())),
+            short_values=self.columns[""].dtype == np.int16,
+        )
         for name, array in self.arrays.items():
             setattr(result, name, array.ctypes.data)
         for target, names, table in ((result.parameters, PARAMETERS, self.columns), (result.states, STATES, self.states)):
@@ -234,8 +275,21 @@ class FastTables:
         used["chances"] = used["type_weights"] if any(core.stochastic_synapses for core in self.config.cores) else 0
         for name, size in used.items():
             dtype = {"bytes": np.int8, "bits": np.uint16}.get(name, np.int16)
-            self.arrays[name] = np.zeros(size, dtype)
+            self.arrays[name] = np.zeros(size + SPARE, dtype)
         return np.array(base, np.int64)
+
+    def _allocate_learning(self) -> None:
+        """Traces, flags and tags of all cores, and the units of those that learn."""
+        cores = self.config.cores
+        learners = [number for number, core in enumerate(cores) if core.learning is not None]
+        unit = self.arrays["learner"] = np.zeros(len(learners), LEARNER)
+        sizes = np.array([cores[number].words * cores[number].lanes if cores[number].tag_bits else 0 for number in learners])
+        unit["core"], unit["weights"], unit["tags"] = learners, self._weight_base[learners], np.cumsum(sizes) - sizes
+        self.arrays["tags"] = np.zeros(int(sizes.sum()) + SPARE, np.int16)
+        for name in TRACES:
+            self.arrays[name] = np.zeros(self.axon_words * BLOCK if name[0] == "x" else self.size + SPARE, np.int32)
+        for name in ("v0", "plastic"):
+            self.arrays[name] = np.zeros(self.size + SPARE, np.int32)
 
     def _load(self, config: CoreConfig, numbers: IntArray, memories: Sequence[Mapping[str, WordArray]]) -> None:
         """Cores of one geometry."""
@@ -264,6 +318,11 @@ class FastTables:
                 self.arrays[name][begin : begin + len(values)] = values
             self._put_rows(numbers, base * config.lanes, start * config.lanes, length * config.lanes, length)
             self.core["wide"][numbers] = config.axons << (config.weight_bits - 1) > NARROW
+        if config.learning is not None:
+            axons = self.first_axon[numbers][:, np.newaxis] + np.arange(config.axons)
+            self.arrays["rows"]["type"][axons] = rows["plastic"]
+            tables = {name: unpacked(name) for name in ("learning", "rules", "modulation", "plastic")}
+            self._load_learning(config, config.learning, numbers, tables)
         self._load_routes(config, numbers, unpacked("route_index"), unpacked("routes"))
         updated = unpacked("control")["last"] + 1
         self.core["updated"][numbers] = updated[:, np.minimum(np.arange(MAX_LEVELS), config.levels - 1)]
@@ -333,6 +392,42 @@ class FastTables:
         highest = (axons[:, :, np.newaxis] * np.maximum(weight, 0)).sum(axis=1).max(axis=1)
         lowest = (axons[:, :, np.newaxis] * np.minimum(weight, 0)).sum(axis=1).min(axis=1)
         self.core["wide"][numbers] = (highest >= NARROW) | (lowest < -NARROW)
+
+    def _load_learning(
+        self, config: CoreConfig, learning: Learning, numbers: IntArray, tables: Mapping[str, Mapping[str, IntArray]]
+    ) -> None:
+        """Settings and terms of the learning units, and which neurons learn."""
+        settings, rules = (
+            {key: values.reshape(len(numbers), -1) for key, values in tables[name].items()} for name in ("learning", "rules")
+        )
+        all_units = self.arrays["learner"]
+        places = np.searchsorted(all_units["core"], numbers)
+        unit = all_units[places]
+        for name in ("enabled", "reward"):
+            unit[name] = tables["modulation"][name].reshape(-1)
+        unit["stochastic"], unit["epoch"] = settings["stochastic"][:, 0], settings["epoch"][:, 0]
+        unit["low"][:, Target.WEIGHT], unit["high"][:, Target.WEIGHT] = settings["low"][:, 0], settings["high"][:, 0]
+        unit["low"][:, Target.TAG] = -(1 << learning.tag_bits >> 1)
+        unit["high"][:, Target.TAG] = (1 << learning.tag_bits >> 1) - 1
+        unit["tagged"], unit["membrane_flag"] = learning.tag_bits > 0, learning.membrane_flag
+        if learning.membrane_flag:
+            unit["v_threshold"] = settings["v_threshold"][:, 0]
+        unit["x_traces"], unit["y_traces"] = learning.pre_traces, learning.post_traces
+        for name in learning.traces:
+            for field_name in ("decay", "impulse", "nearest"):
+                unit[field_name][:, TRACES.index(name)] = settings[f"{name}_{field_name}"][:, 0]
+        phases = np.stack([settings[f"{phase.name.lower()}_terms"][:, 0] for phase in Phase], axis=1)
+        # Phase of each term; those behind the last one have none.
+        phase_of = (np.arange(learning.terms) >= np.cumsum(phases, axis=1)[:, :, np.newaxis]).sum(axis=1)
+        for phase in Phase:
+            for target in Target:
+                unit["terms"][:, phase, target] = ((phase_of == phase) & (rules["target"] == target)).sum(axis=1)
+        for name in TERM.names or ():
+            unit["term"][name][:, : learning.terms] = rules[name]
+        unit["term"]["second"][:, : learning.terms] = np.vectorize(lambda number: SECOND[Second(number)])(rules["second"])
+        all_units[places] = unit
+        slots = self.first_neuron[numbers][:, np.newaxis] + np.arange(config.neuron_slots)
+        self.arrays["plastic"][slots] = -tables["plastic"]["plastic"].reshape(len(numbers), -1)
 
     def _load_routes(
         self, config: CoreConfig, numbers: IntArray, index: Mapping[str, IntArray], routes: Mapping[str, IntArray]

@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 from functools import cache
@@ -54,14 +55,16 @@ def find_compiler() -> str:
 
 
 def compile_library(source: Path) -> Path:
-    """Compile a C++ file to a shared library, or find it compiled.
+    """Compile a C++ file to a shared library, or find it compiled. It names all headers of its folder that it needs.
 
     Raises
     ------
     ToolError
         If there is no compiler, or it fails.
     """
-    key = hashlib.sha256("\0".join([source.read_text(), *FLAGS, processor()]).encode()).hexdigest()[:32]
+    text = source.read_text()
+    headers = [source.with_name(name).read_text() for name in re.findall(r'^#include "(.+)"$', text, re.MULTILINE)]
+    key = hashlib.sha256("\0".join([text, *headers, *FLAGS, processor()]).encode()).hexdigest()[:32]
     target = cache_folder() / "native" / f"{source.stem}_{key}.so"
     if target.exists():
         return target

@@ -31,6 +31,7 @@ from spikeloom.hdl.learning import LearningUnit
 from spikeloom.hdl.neuron import pipeline_class
 from spikeloom.hdl.ram import BankedRam
 from spikeloom.hdl.scheduler import Event, Scheduler
+from spikeloom.hdl.short_term import ShortTerm
 from spikeloom.hdl.update import Update
 
 #: A request on the loading bus.
@@ -164,8 +165,9 @@ class Core(wiring.Component):
         bus_busy = Signal()
         learning = None
         if config.learning is not None:
-            learning = LearningUnit(config=config, fabric=fabric, weight_delay=crossbar.weight_delay)
+            learning = LearningUnit(config=config, fabric=fabric, weight_delay=crossbar.part_delay)
             self._add_learning(m, learning, crossbar, update)
+        short_term = ShortTerm(config=config, fabric=fabric) if config.short_term else None
         clear_depth = max(scheduler.depth, update.rows, config.neuron_words, 0 if learning is None else learning.depth)
         clear_index = Signal(range(clear_depth))
         # What is cleared lies far apart, so all of it hears of it a cycle late.
@@ -175,7 +177,12 @@ class Core(wiring.Component):
         was_integrating, was_updating = Signal(), Signal()
         m.d.sync += [
             was_integrating.eq(scheduler.start | ~scheduler.done | crossbar.busy),
-            was_updating.eq(update.start | update.busy | emitter.busy | ~scheduler.quiet),
+            was_updating.eq(
+                functools.reduce(
+                    operator.or_,
+                    [update.start, update.busy, emitter.busy, ~scheduler.quiet, *([] if short_term is None else [short_term.busy])],
+                )
+            ),
         ]
         m.d.comb += self.idle.eq((phase == Phase.IDLE) & ~bus_busy & (scheduler.quiet if config.meshed else 1))
         with m.Switch(phase):
@@ -264,8 +271,23 @@ class Core(wiring.Component):
         if learning is not None:
             buses |= {RegionId[name.upper()]: getattr(learning, f"{name}_bus") for name in learning.layouts}
             m.d.comb += [learning.start.eq(phase == Phase.START), learning.clear.eq(clearing), learning.clear_index.eq(clear_late)]
+        if short_term is not None:
+            self._add_short_term(m, short_term, crossbar, update)
+            buses |= {RegionId.SHORT_TERM: short_term.parameter_bus, RegionId.SHORT_TERM_STATE: short_term.state_bus}
+            m.d.comb += [short_term.clear.eq(clearing), short_term.clear_index.eq(clear_late)]
         self._add_bus(m, buses, counters, bus_busy, may_access)
         return m
+
+    @staticmethod
+    def _add_short_term(m: Module, short_term: ShortTerm, crossbar: Crossbar, update: Update) -> None:
+        """Efficacies follow events; all axons decay while neurons are updated."""
+        m.submodules.short_term = short_term
+        m.d.comb += [
+            short_term.event.eq(crossbar.event),
+            short_term.axon.eq(crossbar.axons.payload),
+            short_term.decay.eq(update.start),
+            crossbar.efficacy.eq(short_term.efficacy),
+        ]
 
     @staticmethod
     def _add_learning(m: Module, learning: LearningUnit, crossbar: Crossbar, update: Update) -> None:

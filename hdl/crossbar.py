@@ -13,10 +13,12 @@ from spikeloom.arch.config import AXON_TYPES, TYPE_WEIGHT_BITS, CoreConfig, bits
 from spikeloom.arch.memory_map import row_layout, type_weight_layout, weight_layout
 from spikeloom.arch.neuron import RANDOM_BITS
 from spikeloom.arch.random import FIELD_BITS, ROW_INDEX, UNIT_BITS
+from spikeloom.arch.short_term import EFFICACY_BITS
 from spikeloom.hdl.fabric import Fabric
 from spikeloom.hdl.layouts import struct_of
 from spikeloom.hdl.ram import BankedRam, Ram, bus_port
 from spikeloom.hdl.random import MIXER_LATENCY, Mixer, combination, powers_of
+from spikeloom.hdl.short_term import EFFICACY_LATENCY
 
 #: Lanes whose sums share a memory and its address registers.
 BANK_LANES = 16
@@ -24,6 +26,10 @@ BANK_LANES = 16
 ROW_CYCLES = 3
 #: Cycles from a word of the learning port to its weights.
 LEARNING_LATENCY = 3
+#: Cycles from the end of a row's wait to the choice of its efficacy, one before its first weights are there.
+EFFICACY_CHOICE = 2
+#: Cycles by which scaling delays weights: product, rounding.
+SCALE_CYCLES = 2
 #: Rows of at most so many words follow each other faster, where the sums are in LUT RAM.
 SHORT_ROW = 2
 
@@ -37,7 +43,9 @@ def short_rows(config: CoreConfig, fabric: Fabric) -> bool:
 
 
 def first_row_cycles(config: CoreConfig) -> int:
-    """Cycles from an axon to its first weight word: ``ROW_CYCLES``, or more where the row waits for its random number."""
+    """Cycles from an axon to its first weight word: ``ROW_CYCLES``, or more where the row waits for its random number or efficacy."""
+    if config.short_term:
+        return EFFICACY_LATENCY - EFFICACY_CHOICE + 1
     return MIXER_LATENCY + 2 if config.stochastic_synapses else ROW_CYCLES
 
 
@@ -95,8 +103,10 @@ class Crossbar(wiring.Component):
     ----------
     sum_latency : int
         Cycles from ``read`` and ``select`` to ``sums``, 1 to 3.
+    part_delay : int
+        Cycles, 0 or 1, by which the weights come later than from a memory in one part.
     weight_delay : int
-        Cycles, 0 to 2, by which the weights come later than from a memory in one part that holds the weights themselves.
+        Cycles, 0 to 3, by which what is added comes later than the weights of a memory in one part.
 
     Members
     -------
@@ -117,6 +127,9 @@ class Crossbar(wiring.Component):
     weight_bus, row_bus : In(BusPort)
     type_weight_bus : In(BusPort)
         Only with one bit per synapse.
+    efficacy : In(13)
+        What the row of the axon taken last is scaled with, from ``EFFICACY_LATENCY`` cycles after ``event`` on until those after the next
+        one. Only with short-term plasticity.
     key : In(32)
         Of this tick's random numbers. Only with stochastic synapses. Stable from before the first axon until ``busy`` falls.
     learning : In(LearningPort)
@@ -131,7 +144,8 @@ class Crossbar(wiring.Component):
         self._low_bits = step_bits if step_bits <= 2 else step_bits // 2
         levels = 0 if step_bits == 0 else 1 if step_bits <= 2 or self._late_sums else 2
         self.sum_latency = self._word_latency + levels
-        self.weight_delay = int(self._weight_banks > 1) + int(config.typed)
+        self.part_delay = int(self._weight_banks > 1)
+        self.weight_delay = self.part_delay + int(config.typed) + (SCALE_CYCLES if config.short_term else 0)
         members = {
             "axons": In(stream.Signature(bits_for(config.axons))),
             "busy": Out(1),
@@ -148,6 +162,8 @@ class Crossbar(wiring.Component):
             members["type_weight_bus"] = In(bus_port(AXON_TYPES * config.neuron_words, type_weight_layout(config).bits))
         if config.stochastic_synapses:
             members["key"] = In(RANDOM_BITS)
+        if config.short_term:
+            members["efficacy"] = In(EFFICACY_BITS + 1)
         if config.learning is not None:
             members["learning"] = In(LearningPort(config))
         super().__init__(members)
@@ -240,6 +256,8 @@ class Crossbar(wiring.Component):
         if config.typed:
             number = self._add_number(m, take) if config.stochastic_synapses else None
             weights = self._add_types(m, take, next_row, running, issue, word, weights, number)
+        if config.short_term:
+            weights = self._add_scaling(m, take, weights)
         # The words wait for the weights.
         delayed = [(issue, word)]
         for n in range(self.weight_delay):
@@ -319,6 +337,31 @@ class Crossbar(wiring.Component):
                 weight.as_value().eq(candidates.word_select(bank2, layout.bits)),
             ]
         return weight
+
+    def _add_scaling(self, m: Module, take: Signal, weights: list[Value]) -> list[Value]:
+        """The weights times the efficacy of their row, ``SCALE_CYCLES`` later (``docs/short_term.md``)."""
+        chosen: Value = take
+        for n in range(EFFICACY_CHOICE):
+            later = Signal(name=f"taken{n + 1}")
+            m.d.sync += later.eq(chosen)
+            chosen = later
+        efficacy = Signal(EFFICACY_BITS + 1, name="row_efficacy", reset_less=True)
+        with m.If(chosen):
+            m.d.sync += efficacy.eq(self.efficacy)
+        for n in range(self.part_delay):
+            late = Signal.like(efficacy, name=f"row_efficacy_late{n}")
+            m.d.sync += late.eq(efficacy)
+            efficacy = late
+        scaled = []
+        for lane, weight in enumerate(weights):
+            product = Signal(signed(self.config.weight_bits + EFFICACY_BITS + 1), name=f"product{lane}", reset_less=True)
+            rounded = Signal(signed(self.config.weight_bits), name=f"scaled{lane}", reset_less=True)
+            m.d.sync += [
+                product.eq(weight * efficacy),
+                rounded.eq((product + (1 << (EFFICACY_BITS - 1))) >> EFFICACY_BITS),
+            ]
+            scaled.append(rounded)
+        return list(scaled)
 
     def _add_number(self, m: Module, take: Signal) -> Signal:
         """Random number of the row that is being read."""

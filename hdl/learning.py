@@ -396,7 +396,7 @@ class LearningUnit(wiring.Component):
         pause = Signal()
         if self.fabric.spram:
             # Between two reads of a memory with one port there is room for a write.
-            m.d.sync += pause.eq(running & ~pause & (first_term == last_term))
+            m.d.sync += pause.eq(running & ~pause & (first_term == last_term) & (state != State.TRACE))
         with m.If(running & ~pause):
             m.d.sync += term.eq(Mux(term == last_term, first_term, term + 1))
             with m.If(term == last_term):

@@ -510,6 +510,10 @@ class BusChip(Chip):
             result[f"core{number}.delays"] = slots[:, : core.axons]
             if core.learning is not None:
                 result |= {f"core{number}.{name}": values for name, values in self.learning_state(number).items()}
+            if core.short_term:
+                words = self.read_region("short_term_state", number)
+                fields = self._regions[number]["short_term_state"].layout.unpack(words)
+                result |= {f"core{number}.{name}": values for name, values in fields.items()}
         return result
 
     def counters(self) -> dict[str, IntArray]:

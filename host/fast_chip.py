@@ -141,10 +141,11 @@ class FastGoldenChip(Chip):
         for number in range(len(self.image.config.cores)):
             result |= {f"core{number}.{name}": values for name, values in self.model.state(number).items()}
             result[f"core{number}.delays"] = self.model.pending(number).astype(np.int64)
+            result |= {f"core{number}.{name}": values for name, values in self.model.learning_state(number).items()}
         return result
 
     def _modulate(self, core: int, enabled: bool | None, reward: int | None) -> None:
-        raise AssertionError("the fast engine runs no core that learns")
+        self.model.modulate(core, enabled=enabled, reward=reward)
 
     def reset(self) -> None:
         """See :meth:`Chip.reset`."""

@@ -120,6 +120,8 @@ class GoldenChip(Chip):
             self._state[f"core{number}.delays"] = core.scheduler.pending[:, -1].astype(np.int64)
             if core.learning is not None:
                 self._state |= {f"core{number}.{name}": values for name, values in core.learning.state().items()}
+            if core.short_term is not None:
+                self._state |= {f"core{number}.{name}": values for name, values in core.short_term.state(-1).items()}
         names = ("events", "row_words", "spikes", "merged", "dropped")
         self._counters.append(
             {"ticks": np.full(cores[0].batch, self.model.ticks)}

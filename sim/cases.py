@@ -13,6 +13,7 @@ from spikeloom.arch.layout import IntArray, WordArray
 from spikeloom.arch.learning import First, Learning, Phase, Second, check_learning, settings_layout, term_layout
 from spikeloom.arch.memory_map import pack_neurons, regions
 from spikeloom.arch.packet import Destination, hops
+from spikeloom.arch.short_term import short_term_layout
 
 #: Shares of axons that get an event from outside each tick.
 ACTIVITIES = (0.0, 0.05, 0.3, 1.0)
@@ -147,6 +148,8 @@ def _random_memory(chip: ChipConfig, number: int, outputs: int, rng: np.random.G
     if config.learning is not None:
         contents |= _random_learning(config, config.learning, rng)
         contents["rows"]["plastic"] = rng.random(config.axons) < 0.8
+    if config.short_term:
+        contents["short_term"] = _random_short_term(config, rng)
     if config.random:
         contents["seed"] = {"seed": rng.integers(0, 1 << 32, 1)}
     return {name: table[name].layout.pack(values) for name, values in contents.items()} | _random_neurons(config, rng, high)
@@ -161,7 +164,7 @@ def _random_learning(config: CoreConfig, unit: Learning, rng: np.random.Generato
     layout = term_layout(unit, bits)
     rules = {field.name: np.zeros(unit.terms, np.int64) for field in layout.fields}
     settings = {field.name: rng.integers(field.low, field.high, 1, endpoint=True) for field in settings_layout(unit, bits).fields}
-    second_bits = unit.second_constant_bits(bits)
+    second_limit = 1 << (unit.second_constant_bits(bits) - 1)
     number = 0
     for phase in Phase:
         room = unit.terms - number if phase == Phase.EPOCH else unit.terms // 2
@@ -169,17 +172,17 @@ def _random_learning(config: CoreConfig, unit: Learning, rng: np.random.Generato
         settings[f"{phase.name.lower()}_terms"] = np.array([count])
         tags = int(rng.integers(0, count + 1)) if unit.tag_bits else 0
         for place in range(count):
-            term = {
-                "shift": rng.integers(0, 5),
-                "negative": rng.integers(0, 2),
+            term: dict[str, int] = {
+                "shift": int(rng.integers(0, 5)),
+                "negative": int(rng.integers(0, 2)),
                 "first": firsts[rng.integers(len(firsts))],
                 "second": seconds[rng.integers(len(seconds))],
                 "target": int(place >= count - tags),
                 "last": place in (count - tags - 1, count - 1),
                 "first_compared": rng.random() < 0.2,
                 "second_compared": rng.random() < 0.2,
-                "first_constant": rng.choice([0, rng.integers(-(1 << 12), 1 << 12)]),
-                "second_constant": rng.choice([0, rng.integers(-(1 << (second_bits - 1)), 1 << (second_bits - 1))]),
+                "first_constant": 0 if rng.random() < 0.5 else int(rng.integers(-(1 << 12), 1 << 12)),
+                "second_constant": 0 if rng.random() < 0.5 else int(rng.integers(-second_limit, second_limit)),
             }
             for name, value in term.items():
                 rules[name][number] = value
@@ -205,6 +208,19 @@ def _random_learning(config: CoreConfig, unit: Learning, rng: np.random.Generato
         "modulation": modulation,
         "plastic": {"plastic": plastic[:, 0] if config.lanes == 1 else plastic},
     }
+
+
+def _random_short_term(config: CoreConfig, rng: np.random.Generator) -> dict[str, IntArray]:
+    """Any parameters, often at their ends; some axons with plain weights."""
+    result = {}
+    for field in short_term_layout().fields:
+        values = rng.integers(0, field.high, config.axons, endpoint=True)
+        result[field.name] = np.where(rng.random(config.axons) < 0.2, rng.choice([0, field.high], config.axons), values)
+        if field.name.endswith("_step"):
+            # A case is too short for long steps.
+            result[field.name] >>= rng.integers(0, 5, config.axons)
+    result["use"][rng.random(config.axons) < 0.2] = 0
+    return result
 
 
 def _random_neurons(config: CoreConfig, rng: np.random.Generator, weight: int) -> dict[str, WordArray]:

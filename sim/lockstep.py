@@ -38,8 +38,8 @@ def expected_state(golden: Chip, sample: int = 0) -> dict[str, IntArray]:
     Returns
     -------
     dict
-        Of each core n its state fields ``core{n}.<field>`` ``[neurons]``, ``core{n}.delays`` ``[16, axons]`` (bits pending in each slot), and
-        what its learning unit has.
+        Of each core n its state fields ``core{n}.<field>`` ``[neurons]``, ``core{n}.delays`` ``[16, axons]`` (bits pending in each slot),
+        what its learning unit has, and facilitation and depression of its axons.
     """
     result: dict[str, IntArray] = {}
     for number, core in enumerate(golden.cores):
@@ -47,6 +47,8 @@ def expected_state(golden: Chip, sample: int = 0) -> dict[str, IntArray]:
         result[f"core{number}.delays"] = core.scheduler.pending[:, sample].astype(np.int64)
         if core.learning is not None:
             result |= {f"core{number}.{name}": values for name, values in core.learning.state().items()}
+        if core.short_term is not None:
+            result |= {f"core{number}.{name}": values for name, values in core.short_term.state(sample).items()}
     return result
 
 
@@ -74,7 +76,7 @@ def _place(what: str, place: tuple[int, ...]) -> str:
         return f"slot {place[0]}, axon {place[1]}"
     if what in ("weights", "tags"):
         return f"word {place[0]}, lane {place[1]}"
-    return f"axon {place[0]}" if what in ("x1", "x2") else f"neuron {place[0]}"
+    return f"axon {place[0]}" if what in ("x1", "x2", "facilitation", "depression") else f"neuron {place[0]}"
 
 
 def compare_outputs(tick: int, expected: npt.ArrayLike, got: npt.ArrayLike, *, ordered: bool = True) -> Mismatch | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress as _suppress
 from importlib.metadata import version as _version
 from pathlib import Path as _Path
 from typing import TYPE_CHECKING as _TYPE_CHECKING
@@ -16,6 +17,7 @@ if not (_HERE / "arch").is_dir() and (_HERE.parent / "arch").is_dir():  # pragma
 from spikeloom.arch.config import ChipConfig, CoreConfig  # noqa: E402
 from spikeloom.arch.errors import SpikeloomError, ToolError  # noqa: E402
 from spikeloom.arch.image import LoadableImage  # noqa: E402
+from spikeloom.golden.fast import can_run as _can_run  # noqa: E402
 from spikeloom.host.chip import Chip  # noqa: E402
 from spikeloom.host.fast_chip import FastGoldenChip  # noqa: E402
 from spikeloom.host.golden_chip import GoldenChip  # noqa: E402
@@ -71,7 +73,7 @@ def open(  # noqa: A001
     Parameters
     ----------
     kind : str
-        "golden": the golden model; its fast engine where there is a C++ compiler, else numpy. "rtl": the generated Verilog in a compiled
+        "golden": the golden model; its fast engine where it can run the geometry and there is a C++ compiler, else numpy. "rtl": the generated Verilog in a compiled
         simulator (the first call compiles it). "virtual": the whole board, simulated, with the real driver on a serial port. "auto": the
         board that answers on one of the USB serial ports. Anything else is the name of a serial port, for example "/dev/ttyUSB1".
     image : Image
@@ -93,10 +95,10 @@ def open(  # noqa: A001
         If it has another geometry than the image, or speaks another protocol.
     """
     if kind == "golden":
-        try:
-            return FastGoldenChip(image)
-        except ToolError:
-            return GoldenChip(image)
+        if _can_run(image.config):
+            with _suppress(ToolError):
+                return FastGoldenChip(image)
+        return GoldenChip(image)
     if kind == "rtl":
         from spikeloom.sim.rtl_bus import open_rtl
 
