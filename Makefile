@@ -46,10 +46,13 @@ bench: $(VENV)/.installed
 	$(BIN)/python bench/simulators.py --json > build/simulators.json && mv build/simulators.json bench/results/simulators.json
 	$(BIN)/python bench/layers.py --json > build/layers.json && mv build/layers.json bench/results/layers.json
 	$(BIN)/python bench/behaviours.py --json > build/behaviours.json && mv build/behaviours.json bench/results/behaviours.json
+	$(BIN)/python bench/stdp_window.py --picture docs/stdp_window.png --json > build/stdp_window.json && mv build/stdp_window.json bench/results/stdp_window.json
+	$(BIN)/python bench/learning_cost.py --json > build/learning_cost.json && mv build/learning_cost.json bench/results/learning_cost.json
 	$(BIN)/python bench/neurons.py --json > build/neurons.json && mv build/neurons.json bench/results/neurons.json
 	$(BIN)/python bench/router.py --json > build/router.json && mv build/router.json bench/results/router.json
 	$(BIN)/pip install --quiet -e '.[bench]'
 	$(BIN)/python bench/golden_speed.py --json > build/golden_speed.json && mv build/golden_speed.json bench/results/golden_speed.json
+	$(BIN)/python bench/learning_speed.py --json > build/learning_speed.json && mv build/learning_speed.json bench/results/learning_speed.json
 	$(BIN)/python -m spikeloom.examples.behaviours -o build/behaviours && cp build/behaviours/behaviours.png docs/behaviours.png
 	$(BIN)/spikeloom demo -o build/demo && cp build/demo/demo.json bench/results/digits.json && cp build/demo/demo.png docs/demo.png
 	$(BIN)/python docs/generate.py

@@ -505,5 +505,11 @@ class ChipConfig:
     @property
     def geometry_id(self) -> int:
         """32-bit number that two chips share exactly when all their parameters are equal (with 2**-32 doubt)."""
-        text = json.dumps(self.as_dict(), sort_keys=True)
+        data = self.as_dict()
+        for core in data["cores"]:
+            # What a core does not have does not count, so that geometries keep their number when there is more to choose from.
+            for name in ("learning", "short_term"):
+                if not core[name]:
+                    del core[name]
+        text = json.dumps(data, sort_keys=True)
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")

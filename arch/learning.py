@@ -16,10 +16,14 @@ from spikeloom.arch.layout import Field, IntArray, WordLayout
 from spikeloom.arch.neuron import check_int
 from spikeloom.arch.random import INDEX_STEP
 
-#: Bits of a trace: unsigned, of which ``TRACE_FRACTION_BITS`` stand behind the point. So a trace is below 4.
-TRACE_BITS, TRACE_FRACTION_BITS = 16, 14
-#: Bits of a trace that rules see, the upper ones, and how many of these stand behind the point.
-SEEN_BITS, SEEN_FRACTION_BITS = 12, 10
+#: Bits of a trace, unsigned.
+TRACE_BITS = 16
+#: Those of them behind the point: a trace is below 4.
+TRACE_FRACTION_BITS = 14
+#: Bits of a trace that rules see, the upper ones.
+SEEN_BITS = 12
+#: Those of them behind the point.
+SEEN_FRACTION_BITS = 10
 #: What a flag or a comparison counts if it is true: 1 in the unit of a trace.
 FLAG = 1 << SEEN_FRACTION_BITS
 #: Bits of the coefficient, unsigned, by which a trace decays in each tick: it is multiplied with ``decay / 2**DECAY_BITS``.
@@ -36,14 +40,18 @@ FIRST_CONSTANT_BITS = 13
 V_THRESHOLD_BITS = 32
 #: Bits of the logarithm of an epoch's ticks.
 EPOCH_BITS = 4
-#: Most traces on either side, and most terms.
-MAX_TRACES, MAX_TERMS = 2, 32
+#: Most traces on either side.
+MAX_TRACES = 2
+#: Most terms.
+MAX_TERMS = 32
 #: Weight widths that can learn.
 LEARNING_WEIGHT_BITS = (4, 8, 16)
 #: Widths of a tag.
 TAG_BITS = (0, 8, 16)
-#: Index of the random numbers of learning; the phase stands in the two bits above ``PHASE_INDEX_SHIFT``, the target in that above them.
-LEARNING_INDEX, PHASE_INDEX_SHIFT = 1 << 30, 26
+#: Part of the index of the random numbers of learning.
+LEARNING_INDEX = 1 << 30
+#: First bit of the phase in this index; the target stands two bits higher.
+PHASE_INDEX_SHIFT = 26
 
 
 class Phase(enum.IntEnum):
@@ -60,7 +68,9 @@ class Phase(enum.IntEnum):
 class Target(enum.IntEnum):
     """What a term changes."""
 
+    #: The weight.
     WEIGHT = 0
+    #: The tag.
     TAG = 1
 
 
@@ -71,11 +81,13 @@ class First(enum.IntEnum):
     NONE = 0
     #: ``FLAG`` if the axon had an event in this tick.
     X0 = 1
-    #: Traces of the axon.
+    #: First trace of the axon.
     X1 = 2
+    #: Second trace of the axon.
     X2 = 3
-    #: Traces of the neuron.
+    #: First trace of the neuron.
     Y1 = 4
+    #: Second trace of the neuron.
     Y2 = 5
     #: Reward.
     R = 6
@@ -84,8 +96,11 @@ class First(enum.IntEnum):
 class Second(enum.IntEnum):
     """Variable of a term's second factor."""
 
+    #: None: the factor is its constant.
     NONE = 0
+    #: First trace of the neuron.
     Y1 = 1
+    #: Second trace of the neuron.
     Y2 = 2
     #: Weight.
     W = 3

@@ -15,8 +15,8 @@ DECAY_BITS = 16
 STEP_BITS = 4
 #: Bits behind the point of an efficacy. It has one bit more, for the 1 of an axon with plain weights.
 EFFICACY_BITS = 12
-#: Longest time constant of a decay in each tick; a longer one decays less often, since rounding would distort it.
-LONGEST_EVERY_TICK = 256
+#: Longest time constant, in ticks, of a decay in each tick; with a longer one it is less often, since rounding would distort it.
+LONGEST_EVERY_TICK = 1024
 #: Longest time constant, in ticks.
 LONGEST = LONGEST_EVERY_TICK << ((1 << STEP_BITS) - 1)
 

@@ -217,9 +217,15 @@ def run(
     tick_ms: Annotated[
         float | None, typer.Option("--tick-ms", metavar="MS", help="Real time: least milliseconds from one tick to the next.")
     ] = None,
+    learned: Annotated[
+        Path | None, typer.Option("--learned", metavar="OUT.loom", help="Write the image with the weights that were learnt.")
+    ] = None,
+    freeze: Annotated[bool, typer.Option("--freeze", help="Weights that learn stay as they are.")] = False,
 ) -> None:
-    """Run an image on input spikes or intensities, each sample from the initial state."""
+    """Run an image on input spikes or intensities, each sample from the initial state; what one sample teaches, the next one knows."""
     image = Image.load(image_file)
+    if (learned is not None or freeze) and not image.config.learning:
+        raise ConfigError(f"{'--freeze' if freeze else '--learned'} is given, but no core of {image_file} learns")
     name, values = _input(input_file, image, limit)
     if name == "intensities":
         if ticks is None:
@@ -230,6 +236,8 @@ def run(
     pace = None if tick_ms is None else tick_ms / 1000
     began = time.monotonic()
     with _open(on, image) as chip, progress_bar(f"running on {on}") as progress:
+        if freeze:
+            chip.modulate(enabled=False)
         if ticks is None:
             out = chip.run(values, counts=counts, tick_seconds=pace, progress=progress)
         else:
@@ -237,6 +245,7 @@ def run(
                 values, ticks, code=code.value, seed=seed, counts=counts, tick_seconds=pace, progress=progress
             )
         counters = chip.counters()
+        learnt = chip.learned_image() if learned is not None else None
     elapsed = time.monotonic() - began
     what = "counts" if counts else "spikes"
     write_output(output, **{what: out})
@@ -251,6 +260,10 @@ def run(
             [(name, f"{values.mean():.1f}", int(values.min()), int(values.max())) for name, values in counters.items()],
         )
     say(f"{output}: {what} {list(out.shape)}, computed in {elapsed:.1f} s")
+    if learned is not None:
+        assert isinstance(learnt, Image)
+        learnt.save(learned)
+        say(f"{learned}: the image with what was learnt")
     late = int(counters["overruns"].sum()) if "overruns" in counters else 0
     if late:
         warn(f"{late} of {int(counters['ticks'].sum())} ticks took longer than {tick_ms:g} ms")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from reading import PageError, table
+from reading import PageError, code, table
 
 RESULTS = Path(__file__).resolve().parents[1] / "bench" / "results"
 #: Peers in figures, measured for this project with the same tools, after the one repair that anyone would make to each.
@@ -246,6 +246,42 @@ def simulators() -> str:
     )
 
 
+def stdp_window() -> str:
+    """The measured window of pair STDP beside the exponential."""
+    rows = [
+        (
+            name,
+            code(case["rule"]),
+            case["seeds"],
+            f"{case['rms_percent']:g} %",
+            f"{case['max_percent']:g} %",
+            "equal" if case["rtl_equal"] else "DIFFERS",
+        )
+        for name, case in results("stdp_window")["cases"].items()
+    ]
+    head = ("rounding", "rule", "pairings averaged", "RMS error, of the amplitude", "largest", "hardware = golden")
+    return table(head, rows) + "\n\nOver -100 to 100 ms at 20 ms: `python bench/stdp_window.py`."
+
+
+def learning_cost() -> str:
+    """A core with and without learning."""
+    data = results("learning_cost")
+    rows = [
+        (
+            name,
+            *(f"{row['used'].get(kind, 0):,}" for kind in ("lut", "ff", "ram", "dsp")),
+            ", ".join(f"{mhz:g}" for mhz in row["fmax_mhz"].values()),
+            *(row.get("cycles", {}).get(what, "") for what in ("idle", "event", "spike")),
+        )
+        for name, row in data["cores"].items()
+    ]
+    head = ("core", "LUT", "FF", "RAM", "DSP", "MHz by placer seed", "idle tick", "an event more", "a spike more")
+    seeds = ", ".join(map(str, data["seeds"]))
+    return (
+        table(head, rows) + f"\n\nECP5 speed 6, placer seeds {seeds}: `python bench/learning_cost.py --seeds {len(data['seeds'])}`."
+    )
+
+
 def versions() -> str:
     """Tools behind the figures."""
     found = results("core_size")["versions"]
@@ -408,6 +444,8 @@ def generators() -> dict[str, Callable[[], str]]:
         "figures-boards": boards,
         "figures-link": link,
         "figures-simulators": simulators,
+        "figures-stdp-window": stdp_window,
+        "figures-learning-cost": learning_cost,
         "figures-versions": versions,
         "figures-behaviours": behaviours,
         "figures-router": router,

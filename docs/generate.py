@@ -23,6 +23,7 @@ from reading import PageError, code, constant_table, entry, enumeration, section
 from spikeloom.arch import config as arch_config
 from spikeloom.arch import frame, memory_map, registers
 from spikeloom.arch import layout as arch_layout
+from spikeloom.arch import learning as arch_learning
 from spikeloom.arch import lif as arch_lif
 from spikeloom.arch import neuron as arch_neuron
 from spikeloom.arch import random as arch_random
@@ -30,6 +31,7 @@ from spikeloom.arch.adex import AdEx
 from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.frame import Operation
 from spikeloom.arch.izhikevich import Izhikevich
+from spikeloom.arch.learning import First, Learning, Phase, Second
 from spikeloom.arch.lif import Lif, Reset
 from spikeloom.arch.memory_map import COUNTER_NAMES, regions
 from spikeloom.arch.packet import Destination
@@ -48,6 +50,7 @@ from spikeloom.host import bus as host_bus
 from spikeloom.host import bus_chip as host_bus_chip
 from spikeloom.host import framed_bus as host_framed_bus
 from spikeloom.network import nir_graph, nir_import, quantise
+from spikeloom.network.plasticity import Plasticity, ShortTerm
 
 __all__ = ["PageError", "entry", "fill", "generators", "main", "pages", "section"]
 
@@ -170,6 +173,29 @@ def generators() -> dict[str, Callable[[], str]]:
         "adex-parameters": lambda: hardware.parameters(AdEx),
         "lif-words": lambda: "With every option:\n\n" + hardware.model_words(LIF_WITH_EVERYTHING),
         "izhikevich-words": lambda: hardware.model_words(Izhikevich()),
+        "learning-parameters": lambda: hardware.parameters(Learning),
+        "plasticity-parameters": lambda: hardware.parameters(Plasticity),
+        "short-term-parameters": lambda: hardware.parameters(ShortTerm),
+        "learning-constants": lambda: constant_table(
+            (
+                arch_learning,
+                (
+                    "TRACE_BITS",
+                    "TRACE_FRACTION_BITS",
+                    "SEEN_BITS",
+                    "SEEN_FRACTION_BITS",
+                    "FLAG",
+                    "DECAY_BITS",
+                    "REWARD_BITS",
+                    "CHANGE_FRACTION_BITS",
+                    "LEARNING_INDEX",
+                    "PHASE_INDEX_SHIFT",
+                ),
+            )
+        ),
+        "learning-phases": lambda: enumeration(Phase, "phase"),
+        "learning-first": lambda: enumeration(First, "first"),
+        "learning-second": lambda: enumeration(Second, "second"),
         "adex-words": lambda: hardware.model_words(AdEx()),
         "neuron-constants": lambda: constant_table(
             (arch_neuron, ("RANDOM_BITS", "MAX_MODELS")), (hdl_neuron, ("SUM_LATENCY", "RANDOM_LATENCY"))
@@ -210,16 +236,23 @@ def generators() -> dict[str, Callable[[], str]]:
         ("kinds", mixed, f"{len(mixed.models)} models, {mixed.sets} sets"),
     ):
         result[f"layout-{name}"] = partial(hardware.layout_table, regions(core)[name], f"Example: {what}.")
+    for name in ("short_term", "short_term_state"):
+        region = regions(hardware.SHORT_TERM_CORE)[name]
+        result[f"layout-{name}"] = partial(hardware.layout_table, region, f"Example: {hardware.SHORT_TERM_CORE.axons} axons.")
+    for name, region in regions(hardware.LEARNING_CORE).items():
+        if f"layout-{name}" not in result and name not in ("counters", "seed"):
+            result[f"layout-{name}"] = partial(hardware.layout_table, region, hardware.LEARNING_NOTE)
     made: dict[str, str] = {}
 
     def ports_of(name: str) -> str:
         if not made:
             made.update(hardware.components())
-        return f"{hardware.MESH_NOTE if name == 'mesh' else hardware.EXAMPLE_NOTE}\n\n{made[name]}"
+        note = {"mesh": hardware.MESH_NOTE, "learning": hardware.LEARNING_NOTE, "change": hardware.LEARNING_NOTE}
+        return f"{note.get(name, hardware.EXAMPLE_NOTE)}\n\n{made[name]}"
 
     for name in (
         "core", "scheduler", "extractor", "crossbar", "update", "lif", "izhikevich", "adex", "emitter", "counters", "ram", "banked-ram",
-        "bus-port", "chip", "mesh", "link", "receiver", "outputs", "encoder",
+        "bus-port", "chip", "mesh", "link", "receiver", "outputs", "encoder", "learning", "change", "short-term",
         "slip-decoder", "slip-encoder", "uart-receiver", "uart-transmitter", "top",
     ):  # fmt: skip
         result[f"ports-{name}"] = partial(ports_of, name)

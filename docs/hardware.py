@@ -12,18 +12,22 @@ from amaranth.lib import data, stream, wiring
 from reading import code, doc, entry, hexadecimal, members, section, table
 
 from spikeloom.arch import config as arch_config
+from spikeloom.arch import learning as arch_learning
 from spikeloom.arch import memory_map
+from spikeloom.arch import short_term as arch_short_term
 from spikeloom.arch.adex import AdEx
 from spikeloom.arch.boards import BOARDS, BoardGeometry
 from spikeloom.arch.config import SIDES, ChipConfig, CoreConfig
 from spikeloom.arch.izhikevich import Izhikevich
 from spikeloom.arch.layout import Field, WordLayout
+from spikeloom.arch.learning import Learning
 from spikeloom.arch.memory_map import COUNTER_NAMES, Region, RegionId, regions
 from spikeloom.arch.neuron import NeuronModel
 from spikeloom.arch.packet import packet_layout
 from spikeloom.boards.pins import oscillator
 from spikeloom.boards.targets import TARGETS
 from spikeloom.hdl import uart as hdl_uart
+from spikeloom.hdl.change import Changes
 from spikeloom.hdl.chip import Chip
 from spikeloom.hdl.core import Core, empty_tick
 from spikeloom.hdl.counters import Counters
@@ -32,12 +36,14 @@ from spikeloom.hdl.emitter import Emitter
 from spikeloom.hdl.encoder import Encoder
 from spikeloom.hdl.extractor import Extractor
 from spikeloom.hdl.fabric import FABRICS, GENERIC, Fabric
+from spikeloom.hdl.learning import LearningUnit
 from spikeloom.hdl.link import Link, Receiver
 from spikeloom.hdl.mesh import Mesh
 from spikeloom.hdl.neuron import NeuronPipeline, pipeline_class
 from spikeloom.hdl.outputs import Outputs
 from spikeloom.hdl.ram import BankedRam, BusPort, Ram, bus_port
 from spikeloom.hdl.scheduler import Scheduler
+from spikeloom.hdl.short_term import ShortTerm
 from spikeloom.hdl.slip import SlipDecoder, SlipEncoder
 from spikeloom.hdl.top import Top
 from spikeloom.hdl.uart import UartReceiver, UartTransmitter
@@ -54,6 +60,24 @@ MESH_NOTE = (
     f"Example: a mesh of {MESH.columns} x {MESH.rows} cores with {MESH.cores[0].neurons} neurons each, on "
     f"{MESH.chips_across} x {MESH.chips_down} chips; with a payload."
 )
+#: The core that learns whose ports and words are shown.
+LEARNING = Learning(pre_traces=2, post_traces=2, tag_bits=8, membrane_flag=True, terms=16)
+LEARNING_CORE = CoreConfig(learning=LEARNING)
+LEARNING_NOTE = (
+    f"Example: a core of {LEARNING_CORE.neurons} neurons and 8 lanes with 8-bit weights, two traces on each side, tags and v0."
+)
+#: The core with short-term plasticity whose words are shown.
+SHORT_TERM_CORE = CoreConfig(short_term=True)
+#: What makes the layouts that are not made by ``memory_map``.
+LAYOUTS = {
+    "learning": arch_learning.settings_layout,
+    "term": arch_learning.term_layout,
+    "modulation": arch_learning.modulation_layout,
+    "x_traces": arch_learning.trace_layout,
+    "y_traces": arch_learning.trace_layout,
+    "short_term": arch_short_term.short_term_layout,
+    "short_term_state": arch_short_term.short_term_state_layout,
+}
 #: Parameters of a core that the chip sets.
 SET_BY_CHIP = ("reach_x", "reach_y", "targets", "payload")
 
@@ -118,6 +142,9 @@ def components() -> dict[str, str]:
         "uart-receiver": UartReceiver(divisor=hdl_uart.MIN_DIVISOR),
         "uart-transmitter": UartTransmitter(divisor=hdl_uart.MIN_DIVISOR),
         "top": Top(config=EXAMPLE, divisor=hdl_uart.MIN_DIVISOR),
+        "learning": LearningUnit(config=LEARNING_CORE, fabric=GENERIC, weight_delay=0),
+        "change": Changes(config=LEARNING_CORE),
+        "short-term": ShortTerm(config=SHORT_TERM_CORE, fabric=GENERIC),
         # The north-western chip, with links to the east and the south.
         "mesh": Mesh(config=MESH.tile(0)),
     }
@@ -298,7 +325,7 @@ def layout_table(region: Region, note: str = EXAMPLE_NOTE) -> str:
     if region.variants:
         meaning = f"{region.meaning[0].upper()}{region.meaning[1:]}. Its fields are those of the neuron model, here {CORE.models[0].NAME}."
     else:
-        meaning = doc(getattr(memory_map, f"{region.layout.name}_layout"))
+        meaning = doc(LAYOUTS.get(region.layout.name) or getattr(memory_map, f"{region.layout.name}_layout"))
     return f"{meaning}\n{note}\n\n" + table(("bits", "field", "type", "range"), field_rows(region.layout))
 
 

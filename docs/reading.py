@@ -11,7 +11,17 @@ from types import ModuleType
 from typing import Any
 
 #: Constants shown in hexadecimal.
-HEXADECIMAL = ("MIX", "KEY_STEP", "ROW_INDEX", "INDEX_STEP", "FIELD_POLYNOMIAL", "OFFSET_MASK", "PROTOCOL_VERSION", "IDENT")
+HEXADECIMAL = (
+    "MIX",
+    "KEY_STEP",
+    "ROW_INDEX",
+    "INDEX_STEP",
+    "FIELD_POLYNOMIAL",
+    "OFFSET_MASK",
+    "PROTOCOL_VERSION",
+    "IDENT",
+    "LEARNING_INDEX",
+)
 #: Meaning of constants that have no comment of their own in the code.
 MEANINGS = {
     "SPACE_SHIFT": "First bit of the space in an address.",

@@ -476,6 +476,10 @@ Engine *fast_new(const Tables *tables) {
         engine->x0.resize(size_t(tables->axon_words) * 64);
         for (uint32_t axon = 0; axon < MAX_COLUMNS; axon++)
             engine->scattered.push_back(scattered(axon));
+        for (int target = 0; target < TARGETS; target++) {
+            engine->shared[target].resize(MAX_COLUMNS + 8);
+            engine->numbers[target].resize(MAX_COLUMNS + 16);
+        }
     }
     return engine;
 }

@@ -116,6 +116,8 @@ struct Engine {
     std::vector<uint32_t> output_numbers, spike_neurons;
     std::vector<int32_t> x0;          // flag of each axon while fired neurons learn
     std::vector<uint32_t> scattered;  // of an axon's number within its core, for its random number
+    std::vector<int32_t> shared[2];   // of each column, while rows learn: what its terms say of all axons alike, and random numbers
+    std::vector<int16_t> numbers[2];
 };
 
 template <class Word>  // one or eight

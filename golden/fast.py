@@ -131,10 +131,9 @@ class FastChip:
 
     def clear(self) -> None:
         """Initial state: everything 0, nothing pending, next tick 0. Weights stay as they were learnt."""
-        for name in (*TRACES, "v0", "tags"):
-            if self.config.learning:
-                self._tables.arrays[name].fill(0)
-        for array in (*self._counters.values(), self._misrouted, self._tables.arrays["pending"], *self._tables.states.values()):
+        arrays = self._tables.arrays
+        learnt = [arrays[name] for name in (*TRACES, "v0", "tags") if name in arrays]
+        for array in (*self._counters.values(), self._misrouted, arrays["pending"], *self._tables.states.values(), *learnt):
             array.fill(0)
         for group in self._groups:
             group.clear()

@@ -27,6 +27,7 @@ struct Learner {
     uint32_t decay[4], impulse[4];  // of x1, x2, y1, y2
     int32_t nearest[4];
     int32_t terms[3][2];       // numbers of each phase's, for weights and for tags; they lie in this order
+    int32_t shared[3][2];      // the first so many of them know nothing of a synapse but its neuron, or that its axon had an event
     Term term[32];
 };
 
@@ -53,7 +54,7 @@ struct Walk {
     const Core &core;
     const Learner &unit;
     const Term *terms[TARGETS];
-    int counts[TARGETS];
+    int counts[TARGETS], shared[TARGETS];
     uint32_t index[TARGETS];  // what the number of an axon is combined with to give its random number
 
     Walk(const Engine &e, const Learner &learner, Phase phase, int64_t tick) : t(e.t), core(e.t.core[learner.core]), unit(learner) {
@@ -62,6 +63,7 @@ struct Walk {
             for (int target = 0; target < TARGETS; target++) {
                 terms[target] = next;
                 counts[target] = unit.terms[p][target];
+                shared[target] = unit.shared[p][target];
                 next += counts[target];
             }
         const uint32_t key = core.seed + uint32_t(tick) * 0x9E3779B9u;
@@ -69,10 +71,9 @@ struct Walk {
             index[target] = key ^ (1u << 30 | target << 28 | uint32_t(phase) << 26);
     }
     bool idle() const { return !unit.enabled || counts[WEIGHTS] + counts[TAGS] == 0; }
-    // The weight or tag with the change that its terms ask for.
-    Ints changed(Target target, const Ints *variables, Ints random) const {
-        Ints total = random;
-        for (int k = 0; k < counts[target]; k++) {
+    // Terms from number "from" to "to" - 1, added to a sum.
+    Ints sum(int target, int from, int to, const Ints *variables, Ints total) const {
+        for (int k = from; k < to; k++) {
             const Term &term = terms[target][k];
             Ints a = variables[term.first] + term.first_constant, b = variables[term.second] + term.second_constant;
             if (term.first_compared)
@@ -82,12 +83,15 @@ struct Walk {
             const Ints value = a * b >> term.shift;
             total = term.negative ? total - value : total + value;
         }
-        const Ints low = unit.low[target] - Ints{}, high = unit.high[target] - Ints{};
-        Ints next = variables[target == WEIGHTS ? WEIGHT : TAG] + (total >> CHANGE_BITS);
-        next = next > high ? high : next;
-        return next < low ? low : next;
+        return total;
     }
 };
+
+inline Ints bounded(Ints x, int32_t low, int32_t high) {
+    const Ints least = low - Ints{}, most = high - Ints{};
+    x = x > most ? most : x;
+    return x < least ? least : x;
+}
 
 // Random numbers -------------------------------------------------------------------------------------------------------------
 
@@ -100,15 +104,23 @@ inline uint32_t scattered(uint32_t axon) {
 }
 
 // a * n + b of the first neurons n, in the field of golden/random.py; a and b are the halves of the axon's number. The product is a sum
-// over the bits of n, so each bit doubles what is known.
+// over the bits of n: sixteen at first, then each bit doubles what is known. There is room for a multiple of sixteen.
 inline void spread_row(int16_t *numbers, uint32_t number, uint32_t neurons) {
+    const Short16 neuron = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     uint32_t power = number >> 16;
-    numbers[0] = int16_t(number);
-    for (uint32_t size = 1; size < neurons; size *= 2) {
-        const uint32_t count = std::min(size, neurons - size);
-        for (uint32_t i = 0; i < count; i++)
-            numbers[size + i] = int16_t(numbers[i] ^ int16_t(power));
-        power = (power << 1 & 0xFFFF) ^ (power >> 15 ? 0x2B : 0);
+    const auto next = [&] {
+        const uint32_t last = power;
+        power = (last << 1 & 0xFFFF) ^ (last >> 15) * 0x2B;
+        return int16_t(last) - Short16{};
+    };
+    Short16 low = int16_t(number) - Short16{};
+    for (int16_t bit = 1; bit < 16; bit *= 2)
+        low ^= ((neuron & bit) != 0) & next();
+    *reinterpret_cast<Short16At *>(numbers) = low;
+    for (uint32_t size = 16; size < neurons; size *= 2) {
+        const Short16 high = next();
+        for (uint32_t i = 0; i < size && size + i < neurons; i += 16)
+            *reinterpret_cast<Short16At *>(numbers + size + i) = *reinterpret_cast<const Short16At *>(numbers + i) ^ high;
     }
 }
 
@@ -125,21 +137,68 @@ inline Ints spread_column(Words numbers, uint32_t neuron) {
 
 // Walks ------------------------------------------------------------------------------------------------------------------------
 
+inline void load_neurons(const Tables &t, int32_t n, Ints *v) {
+    v[Y1] = widened(t.y[0] + n) >> SEEN;
+    v[Y2] = widened(t.y[1] + n) >> SEEN;
+    v[V0] = widened(t.v0 + n);
+}
+
+// Before rows are walked over: the sums of shared terms, with half a unit unless a random number comes in its place.
+inline void prepare_rows(Engine &e, const Walk &walk, int32_t x0) {
+    Ints v[VARIABLES] = {};
+    v[X0] += x0;
+    v[REWARD] += walk.unit.reward;
+    const Ints start = (walk.unit.stochastic ? 0 : HALF) - Ints{};
+    for (uint32_t i = 0; i < walk.core.columns; i += 8) {
+        load_neurons(walk.t, int32_t(walk.core.first_neuron + i), v);
+        for (int target = 0; target < TARGETS; target++)
+            narrowed(e.shared[target].data() + i, walk.sum(target, 0, walk.shared[target], v, start));
+    }
+}
+
+// A row's weights or tags if all of their terms are shared; "numbers" may be null: no random numbers.
+template <class Value>
+void add_shared(Value *__restrict values, const int32_t *__restrict shared, const int16_t *__restrict numbers,
+                const int32_t *__restrict plastic, int32_t count, int32_t low, int32_t high) {
+    const Ints lanes = {0, 1, 2, 3, 4, 5, 6, 7};
+    for (int32_t i = 0; i < count; i += 8) {
+        const Ints before = widened(values + i), chosen = widened(plastic + i) & (lanes < count - i);
+        Ints total = widened(shared + i);
+        if (numbers)
+            total += widened(numbers + i) & RANDOM_MASK;
+        narrowed(values + i, chosen ? bounded(before + (total >> CHANGE_BITS), low, high) : before);
+    }
+}
+
 // The synapses of one axon, with all its neurons.
 template <class Weight>
-void walk_row(const Engine &e, const Walk &walk, uint32_t axon, int32_t x0) {
+void walk_row(Engine &e, const Walk &walk, uint32_t axon, int32_t x0) {
     const Tables &t = walk.t;
     const Learner &unit = walk.unit;
     const Row &row = t.rows[axon];
     if (!row.type)
         return;
-    const int32_t first = int32_t(walk.core.first_neuron + row.first), count = row.count;
+    const int32_t neuron = int32_t(walk.core.first_neuron + row.first), count = row.count;
     Weight *weights = weights_of<Weight>(t) + row.offset;
     int16_t *tags = t.tags + (unit.tags + row.offset - unit.weights);
-    alignas(32) static thread_local int16_t numbers[TARGETS][MAX_COLUMNS + 8];
-    for (int target = 0; target < TARGETS; target++)
-        if (unit.stochastic && walk.counts[target])
-            spread_row(numbers[target], mix(walk.index[target] ^ e.scattered[axon - walk.core.first_axon]), row.first + row.count);
+    const int32_t *shared[TARGETS];
+    const int16_t *numbers[TARGETS] = {};
+    bool own = false;
+    for (int target = 0; target < TARGETS; target++) {
+        shared[target] = e.shared[target].data() + row.first;
+        own |= walk.shared[target] < walk.counts[target];
+        if (unit.stochastic && walk.counts[target]) {
+            spread_row(e.numbers[target].data(), mix(walk.index[target] ^ e.scattered[axon - walk.core.first_axon]), row.first + row.count);
+            numbers[target] = e.numbers[target].data() + row.first;
+        }
+    }
+    if (!own) {
+        if (walk.counts[WEIGHTS])
+            add_shared(weights, shared[WEIGHTS], numbers[WEIGHTS], t.plastic + neuron, count, unit.low[WEIGHTS], unit.high[WEIGHTS]);
+        if (walk.counts[TAGS])
+            add_shared(tags, shared[TAGS], numbers[TAGS], t.plastic + neuron, count, unit.low[TAGS], unit.high[TAGS]);
+        return;
+    }
     Ints v[VARIABLES] = {};
     v[X0] += x0;
     v[X1] += t.x[0][axon] >> SEEN;
@@ -147,22 +206,26 @@ void walk_row(const Engine &e, const Walk &walk, uint32_t axon, int32_t x0) {
     v[REWARD] += unit.reward;
     const Ints lanes = {0, 1, 2, 3, 4, 5, 6, 7};
     for (int32_t i = 0; i < count; i += 8) {
-        const int32_t n = first + i;
-        v[Y1] = widened(t.y[0] + n) >> SEEN;
-        v[Y2] = widened(t.y[1] + n) >> SEEN;
-        v[V0] = widened(t.v0 + n);
+        const Ints chosen = widened(t.plastic + neuron + i) & (lanes < count - i);
+        load_neurons(t, neuron + i, v);
+        // Weight and tag both see what was there before.
         v[WEIGHT] = widened(weights + i);
         if (unit.tagged)
             v[TAG] = widened(tags + i);
-        const Ints chosen = widened(t.plastic + n) & (lanes < count - i);
-        Ints random[TARGETS] = {HALF - Ints{}, HALF - Ints{}};
-        for (int target = 0; unit.stochastic && target < TARGETS; target++)
-            random[target] = widened(numbers[target] + row.first + i) & RANDOM_MASK;
-        // Both see what was there before.
-        if (walk.counts[WEIGHTS])
-            narrowed(weights + i, chosen ? walk.changed(WEIGHTS, v, random[WEIGHTS]) : v[WEIGHT]);
-        if (walk.counts[TAGS])
-            narrowed(tags + i, chosen ? walk.changed(TAGS, v, random[TAGS]) : v[TAG]);
+        for (int target = 0; target < TARGETS; target++) {
+            if (!walk.counts[target])
+                continue;
+            Ints total = widened(shared[target] + i);
+            if (numbers[target])
+                total += widened(numbers[target] + i) & RANDOM_MASK;
+            total = walk.sum(target, walk.shared[target], walk.counts[target], v, total);
+            const Ints before = v[target == WEIGHTS ? WEIGHT : TAG];
+            const Ints after = chosen ? bounded(before + (total >> CHANGE_BITS), unit.low[target], unit.high[target]) : before;
+            if (target == WEIGHTS)
+                narrowed(weights + i, after);
+            else
+                narrowed(tags + i, after);
+        }
     }
 }
 
@@ -209,7 +272,9 @@ void walk_column(const Engine &e, const Walk &walk, uint32_t column) {
                     const Ints index = widened(reinterpret_cast<const int32_t *>(e.scattered.data()) + (axon - first) + i);
                     random = spread_column(mix(reinterpret_cast<Words>(index) ^ walk.index[target]), column);
                 }
-                narrowed((target == WEIGHTS ? old_weights : old_tags) + i, walk.changed(Target(target), v, random));
+                const Ints total = walk.sum(target, 0, walk.counts[target], v, random);
+                const Ints after = v[target == WEIGHTS ? WEIGHT : TAG] + (total >> CHANGE_BITS);
+                narrowed((target == WEIGHTS ? old_weights : old_tags) + i, bounded(after, unit.low[target], unit.high[target]));
             }
         }
         for (uint32_t i = 0; i < BLOCK && walk.counts[WEIGHTS]; i++)
@@ -250,10 +315,11 @@ inline void fade(int32_t *traces, uint32_t count, uint32_t decay) {
 
 // Before neurons are updated.
 template <class Weight>
-void learn_before(const Engine &e, const Learner &unit, int64_t tick) {
+void learn_before(Engine &e, const Learner &unit, int64_t tick) {
     const Walk walk(e, unit, PRE, tick);
     if (walk.idle())
         return;
+    prepare_rows(e, walk, ONE);
     for (const uint32_t axon : active_axons(e, walk.core))
         walk_row<Weight>(e, walk, axon, ONE);
 }
@@ -296,9 +362,11 @@ void learn_after(Engine &e, const Learner &unit, int64_t tick) {
         fade(t.y[number] + core.first_neuron, core.columns, unit.decay[2 + number]);
     }
     const Walk epoch(e, unit, EPOCH, tick);
-    if ((tick + 1) % (int64_t(1) << unit.epoch) == 0 && !epoch.idle())
-        for (uint32_t axon = core.first_axon; axon < core.first_axon + core.axon_words * BLOCK; axon++)
-            walk_row<Weight>(e, epoch, axon, 0);
+    if ((tick + 1) % (int64_t(1) << unit.epoch) != 0 || epoch.idle())
+        return;
+    prepare_rows(e, epoch, 0);
+    for (uint32_t axon = core.first_axon; axon < core.first_axon + core.axon_words * BLOCK; axon++)
+        walk_row<Weight>(e, epoch, axon, 0);
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from spikeloom.arch.config import AXON_TYPES, DELAY_SLOTS, MAX_LEVELS, ChipConfig, CoreConfig
 from spikeloom.arch.errors import ImageError
 from spikeloom.arch.layout import IntArray, WordArray, ceil_div
-from spikeloom.arch.learning import MAX_TERMS, MAX_TRACES, Learning, Phase, Second, Target
+from spikeloom.arch.learning import MAX_TERMS, MAX_TRACES, First, Learning, Phase, Second, Target
 from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import Region, models_and_sets, regions, unpack_neurons
 from spikeloom.arch.neuron import NeuronModel
@@ -79,14 +79,18 @@ LEARNER = np.dtype(
         ("impulse", "u4", (2 * MAX_TRACES,)),
         ("nearest", "i4", (2 * MAX_TRACES,)),
         ("terms", "i4", (len(Phase), len(Target))),
+        ("shared", "i4", (len(Phase), len(Target))),
         ("term", TERM, (MAX_TERMS,)),
     ],
     align=True,
 )
 #: Names of all traces that there can be, in the order of the fields of LEARNER.
 TRACES = ("x1", "x2", "y1", "y2")
-#: Number in ``fast_learning.h`` of each variable of a second factor; those of a first one have the same numbers there.
-SECOND = {Second.NONE: 0, Second.Y1: 4, Second.Y2: 5, Second.W: 7, Second.T: 8, Second.V0: 9}
+#: Number in ``fast_learning.h`` of each variable of a second factor, none, y1, y2, w, t and v0; a first factor's have the same there.
+SECOND = np.array([0, 4, 5, 7, 8, 9])
+#: Variables of a term that is the same for all axons that had an event.
+SHARED_FIRST = (First.NONE, First.X0, First.Y1, First.Y2, First.R)
+SHARED_SECOND = (Second.NONE, Second.Y1, Second.Y2, Second.V0)
 
 
 class Column(ctypes.Structure):
@@ -419,12 +423,16 @@ class FastTables:
         phases = np.stack([settings[f"{phase.name.lower()}_terms"][:, 0] for phase in Phase], axis=1)
         # Phase of each term; those behind the last one have none.
         phase_of = (np.arange(learning.terms) >= np.cumsum(phases, axis=1)[:, :, np.newaxis]).sum(axis=1)
+        shared = np.isin(rules["first"], SHARED_FIRST) & np.isin(rules["second"], SHARED_SECOND)
         for phase in Phase:
             for target in Target:
-                unit["terms"][:, phase, target] = ((phase_of == phase) & (rules["target"] == target)).sum(axis=1)
+                mine = (phase_of == phase) & (rules["target"] == target)
+                unit["terms"][:, phase, target] = mine.sum(axis=1)
+                unit["shared"][:, phase, target] = (mine & shared).sum(axis=1)
+        order = np.lexsort((~shared, rules["target"], phase_of))
         for name in TERM.names or ():
-            unit["term"][name][:, : learning.terms] = rules[name]
-        unit["term"]["second"][:, : learning.terms] = np.vectorize(lambda number: SECOND[Second(number)])(rules["second"])
+            values = SECOND[rules[name]] if name == "second" else rules[name]
+            unit["term"][name][:, : learning.terms] = np.take_along_axis(values, order, axis=1)
         all_units[places] = unit
         slots = self.first_neuron[numbers][:, np.newaxis] + np.arange(config.neuron_slots)
         self.arrays["plastic"][slots] = -tables["plastic"]["plastic"].reshape(len(numbers), -1)

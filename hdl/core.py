@@ -31,7 +31,7 @@ from spikeloom.hdl.learning import LearningUnit
 from spikeloom.hdl.neuron import pipeline_class
 from spikeloom.hdl.ram import BankedRam
 from spikeloom.hdl.scheduler import Event, Scheduler
-from spikeloom.hdl.short_term import ShortTerm
+from spikeloom.hdl.short_term import DECAY_CYCLES, ShortTerm
 from spikeloom.hdl.update import Update
 
 #: A request on the loading bus.
@@ -51,7 +51,10 @@ def empty_tick(config: CoreConfig) -> int:
     timing = pipeline_class(config.models[0]).timing_of(config.models[0])
     rows = config.neurons // config.pipelines
     lookup = KIND_CYCLES if config.kinds else 0
-    return config.delay_words + (rows - 1) * timing.interval + 1 + timing.latency + lookup + EMPTY_TICK_CYCLES
+    update = (rows - 1) * timing.interval + 1 + timing.latency + lookup
+    if config.short_term:
+        update = max(update, config.axons + DECAY_CYCLES)
+    return config.delay_words + update + EMPTY_TICK_CYCLES
 
 
 class Phase(enum.Enum, shape=3):
@@ -167,6 +170,7 @@ class Core(wiring.Component):
         if config.learning is not None:
             learning = LearningUnit(config=config, fabric=fabric, weight_delay=crossbar.part_delay)
             self._add_learning(m, learning, crossbar, update)
+        # It has no more words to clear than the scheduler.
         short_term = ShortTerm(config=config, fabric=fabric) if config.short_term else None
         clear_depth = max(scheduler.depth, update.rows, config.neuron_words, 0 if learning is None else learning.depth)
         clear_index = Signal(range(clear_depth))

@@ -26,10 +26,10 @@ BANK_LANES = 16
 ROW_CYCLES = 3
 #: Cycles from a word of the learning port to its weights.
 LEARNING_LATENCY = 3
-#: Cycles from the end of a row's wait to the choice of its efficacy, one before its first weights are there.
-EFFICACY_CHOICE = 2
-#: Cycles by which scaling delays weights: product, rounding.
-SCALE_CYCLES = 2
+#: Cycles from the end of a row's wait to the choice of its efficacy, one before its first weights are multiplied.
+EFFICACY_CHOICE = 3
+#: Cycles by which scaling delays weights: a register before the multipliers, which may be far from the memory; product, rounding.
+SCALE_CYCLES = 3
 #: Rows of at most so many words follow each other faster, where the sums are in LUT RAM.
 SHORT_ROW = 2
 
@@ -106,7 +106,7 @@ class Crossbar(wiring.Component):
     part_delay : int
         Cycles, 0 or 1, by which the weights come later than from a memory in one part.
     weight_delay : int
-        Cycles, 0 to 3, by which what is added comes later than the weights of a memory in one part.
+        Cycles, 0 to 4, by which what is added comes later than the weights of a memory in one part.
 
     Members
     -------
@@ -354,11 +354,13 @@ class Crossbar(wiring.Component):
             efficacy = late
         scaled = []
         for lane, weight in enumerate(weights):
+            kept = Signal(signed(self.config.weight_bits), name=f"kept{lane}", reset_less=True)
             product = Signal(signed(self.config.weight_bits + EFFICACY_BITS + 1), name=f"product{lane}", reset_less=True)
             rounded = Signal(signed(self.config.weight_bits), name=f"scaled{lane}", reset_less=True)
             m.d.sync += [
-                product.eq(weight * efficacy),
-                rounded.eq((product + (1 << (EFFICACY_BITS - 1))) >> EFFICACY_BITS),
+                kept.eq(weight),
+                product.eq(kept * efficacy),
+                rounded.eq((product >> EFFICACY_BITS) + product[EFFICACY_BITS - 1]),
             ]
             scaled.append(rounded)
         return list(scaled)

@@ -21,10 +21,12 @@ from spikeloom.hdl.fabric import Fabric
 from spikeloom.hdl.layouts import struct_of
 from spikeloom.hdl.ram import BankedRam, bus_port
 
-#: Stages in which facilitation and depression are there and are multiplied, and in which the results are.
-OPERANDS, FACILITATED, RESULT = 3, 5, 7
+#: Stages in which the operands of both products are there, what they make of f and d, and in which the state is written.
+OPERANDS, FACILITATED, DEPRESSED, WRITTEN = 3, 5, 7, 8
 #: Cycles from ``event`` to ``efficacy``.
-EFFICACY_LATENCY = RESULT + 1
+EFFICACY_LATENCY = DEPRESSED + 1
+#: Cycles, besides one for each axon, by which a decay is longer than the part of the update that rows and latency do not count.
+DECAY_CYCLES = 5
 
 
 class ShortTerm(wiring.Component):
@@ -77,7 +79,10 @@ class ShortTerm(wiring.Component):
 
         # Walk over all axons.
         walking, index = Signal(), Signal(bits_for(config.axons))
-        with m.If(self.decay):
+        # A cycle later, when the last event's state has been written.
+        begun = Signal()
+        m.d.sync += begun.eq(self.decay)
+        with m.If(begun):
             m.d.sync += [walking.eq(1), index.eq(0)]
         with m.Elif(walking):
             m.d.sync += index.eq(index + 1)
@@ -86,10 +91,10 @@ class ShortTerm(wiring.Component):
         address = Mux(walking, index, self.axon)
 
         # Stage 0 is that of the address. Stages without a valid axon compute what nobody takes.
-        valid = later(m, walking | self.event, RESULT, "valid")
-        ages = later(m, walking, RESULT, "ages")
-        addresses = later(m, address, RESULT, "address")
-        m.d.comb += self.busy.eq(Cat(ages).any())
+        valid = later(m, walking | self.event, WRITTEN, "valid")
+        ages = later(m, walking, WRITTEN, "ages")
+        addresses = later(m, address, WRITTEN, "address")
+        m.d.comb += self.busy.eq(begun | Cat(ages).any())
         parameters = self._add_ram(m, "parameter", short_term_layout(), writable=False)
         states = self._add_ram(m, "state", short_term_state_layout(), writable=True)
         for ram in (parameters, states):
@@ -98,60 +103,59 @@ class ShortTerm(wiring.Component):
         state = Signal(struct_of(short_term_state_layout()), reset_less=True)
         m.d.sync += [parameter.eq(parameters.read_data), state.eq(states.read_data)]
 
-        # Stage 3: operands. An event needs U + f and d, a decay f and d with their coefficients.
-        aging = ages[OPERANDS - 1]
+        # Stage 3: operands. An event needs U + f and U, a decay f and its coefficient. What comes later waits.
         first, second = Signal(FRACTION_BITS, reset_less=True), Signal(FRACTION_BITS, reset_less=True)
         risen, twice = (Signal(FRACTION_BITS, name=name, reset_less=True) for name in ("risen", "twice"))
         utilisation = state.facilitation + parameter.use
+        aging = ages[OPERANDS - 1]
         m.d.sync += [
             first.eq(Mux(aging, state.facilitation, utilisation)),
             second.eq(Mux(aging, parameter.facilitation_decay, parameter.use)),
             risen.eq(utilisation),
             twice.eq(utilisation + parameter.use),
         ]
-        # Whether the axon's weights are plain, and what decays in this tick.
         due = self._add_due(m)
-        plain = later(m, parameter.use == 0, RESULT - OPERANDS + 1, "plain")
-        facilitation_due = later(m, due.bit_select(parameter.facilitation_step, 1), FACILITATED - OPERANDS, "facilitation_due")
-        depression_due = later(m, due.bit_select(parameter.depression_step, 1), RESULT - OPERANDS, "depression_due")
+        wait = FACILITATED - OPERANDS
+        facilitation_due = later(m, due.bit_select(parameter.facilitation_step, 1), wait + 1, "facilitation_due")[-1]
+        depression_due = later(m, due.bit_select(parameter.depression_step, 1), wait + 3, "depression_due")[-1]
+        depression_decay = later(m, parameter.depression_decay, wait, "depression_decay")[-1]
+        depressions = later(m, state.depression, wait + 3, "depression")
+        plain = later(m, parameter.use == 0, wait + 3, "plain")[-1]
 
-        # Stage 4: the first product. Stage 5: f, and the operands of the second product, which are d and 1 - R.
+        # Stage 4: the first product. Stage 5: f; and as operands u and d, or the coefficient and d. Stage 6: f decayed.
         product = self._product(m, first, second, "first_product")
-        before = later(m, first, 1, "facilitation_before")[1]
-        risen, twice = later(m, risen, 1, "risen")[1], later(m, twice, 1, "twice")[1]
-        depression = later(m, state.depression, RESULT - OPERANDS, "depression")
-        depression_decay = later(m, parameter.depression_decay, FACILITATED - OPERANDS, "depression_decay")
-        aging = ages[FACILITATED - 1]
+        before = later(m, first, 2, "facilitation_before")
         facilitation = Signal(FRACTION_BITS, reset_less=True)
-        first, second = (Signal(FRACTION_BITS, name=name, reset_less=True) for name in ("released", "kept"))
+        first, second = (Signal(FRACTION_BITS, name=name, reset_less=True) for name in ("third", "fourth"))
+        aging = ages[FACILITATED - 1]
         m.d.sync += [
-            facilitation.eq(Mux(aging, self._aged(product, before, facilitation_due[-1]), risen - _above(product))),
-            first.eq(Mux(aging, depression_decay[-1], twice - _above(product))),
-            second.eq(depression[FACILITATED - OPERANDS]),
+            facilitation.eq(Mux(aging, _nearest(product), _less(later(m, risen, 1, "risen")[1], product))),
+            first.eq(Mux(aging, depression_decay, _less(later(m, twice, 1, "twice")[1], product))),
+            second.eq(depressions[wait]),
         ]
+        facilitation = self._aged(m, "facilitation", facilitation, before[2], ages[FACILITATED], facilitation_due)
 
-        # Stage 6: the second product. Stage 7: d, and u * R. Stage 8: the efficacy.
+        # Stage 6: the second product. Stage 7: d, and u * R. Stage 8: d decayed, and the efficacy.
         product = self._product(m, first, second, "second_product")
-        before = depression[RESULT - OPERANDS]
-        utilisation = later(m, first, 1, "utilisation")[1]
-        total = Signal(FRACTION_BITS, reset_less=True)
-        m.d.sync += total.eq(first + second)
-        depressed, used = (Signal(FRACTION_BITS, name=name, reset_less=True) for name in ("depressed", "used"))
+        total, depression, used = (
+            Signal(FRACTION_BITS, name=name, reset_less=True) for name in ("total", "new_depression", "used")
+        )
         m.d.sync += [
-            depressed.eq(Mux(ages[RESULT - 1], self._aged(product, before, depression_due[-1]), total - _above(product))),
-            used.eq(utilisation - _above(product)),
+            total.eq(first + second),
+            depression.eq(Mux(ages[DEPRESSED - 1], _nearest(product), _less(total, product))),
+            used.eq(_less(later(m, first, 1, "utilisation")[1], product)),
         ]
+        depression = self._aged(m, "depression", depression, depressions[wait + 3], ages[DEPRESSED], depression_due)
         drop = FRACTION_BITS - EFFICACY_BITS
         rounded = (used + (1 << (drop - 1))) >> drop
         nearest = Mux(rounded[EFFICACY_BITS], (1 << EFFICACY_BITS) - 1, rounded[:EFFICACY_BITS])
-        with m.If(valid[RESULT] & ~ages[RESULT]):
-            m.d.sync += self.efficacy.eq(Mux(plain[RESULT - OPERANDS + 1], 1 << EFFICACY_BITS, nearest))
+        with m.If(valid[DEPRESSED] & ~ages[DEPRESSED]):
+            m.d.sync += self.efficacy.eq(Mux(plain, 1 << EFFICACY_BITS, nearest))
+        facilitation = later(m, facilitation, WRITTEN - FACILITATED - 1, "facilitation")[-1]
         m.d.comb += [
-            states.write_address.eq(Mux(self.clear, self.clear_index, addresses[RESULT])),
-            states.write_data.eq(
-                Mux(self.clear, 0, Cat(later(m, facilitation, RESULT - FACILITATED, "facilitation")[-1], depressed))
-            ),
-            states.write_enable.eq(self.clear | valid[RESULT]),
+            states.write_address.eq(Mux(self.clear, self.clear_index, addresses[WRITTEN])),
+            states.write_data.eq(Mux(self.clear, 0, Cat(facilitation, depression))),
+            states.write_enable.eq(self.clear | valid[WRITTEN]),
         ]
         return m
 
@@ -188,13 +192,21 @@ class ShortTerm(wiring.Component):
         return product
 
     @staticmethod
-    def _aged(product: Value, before: Value, due: Value) -> Value:
-        """The value, or if it decays the product to the nearest, but smaller than before unless that is 0."""
-        # The coefficient is below 1, so the nearest is never above the value before.
-        nearest = ((product + (1 << (DECAY_BITS - 1))) >> DECAY_BITS)[:FRACTION_BITS]
-        return Mux(due, Mux((nearest == before) & before.any(), before - 1, nearest), before)
+    def _aged(m: Module, name: str, value: Signal, before: Value, aging: Value, due: Value) -> Signal:
+        """A cycle later: the value, but if the axon decays, smaller than before unless that is 0; and if it is not due, as before."""
+        # The coefficient is below 1, so the value rounded to the nearest is never above that before.
+        aged = Signal(FRACTION_BITS, name=f"{name}_aged", reset_less=True)
+        m.d.sync += aged.eq(Mux(aging, Mux(due, Mux((value == before) & before.any(), before - 1, value), before), value))
+        return aged
 
 
-def _above(product: Value) -> Value:
-    """The product in units of 2**-16, rounded up: ``x - _above(x * y)`` is ``x * (1 - y)`` rounded down."""
-    return (product + ((1 << FRACTION_BITS) - 1)) >> FRACTION_BITS
+def _nearest(product: Value) -> Value:
+    """The product in units of 2**-16, to the nearest."""
+    return product[FRACTION_BITS:] + product[FRACTION_BITS - 1]
+
+
+def _less(value: Value, product: Value) -> Value:
+    """The value minus the product in units of 2**-16, rounded up: of x and x * y, this is x * (1 - y) rounded down."""
+    # One carry chain, with the complement of the upper half; the lowest bits make the carry.
+    exact = ~product[:FRACTION_BITS].any()
+    return ((Cat(1, value) + Cat(exact, ~product[FRACTION_BITS:])) >> 1)[:FRACTION_BITS]

@@ -18,7 +18,7 @@ from spikeloom.arch.memory_map import Region, regions
 from spikeloom.arch.packet import Destination
 from spikeloom.network.image import Image
 from spikeloom.network.parameters import NeuronParameters, neuron_words, number_sets
-from spikeloom.network.plasticity import Plasticity
+from spikeloom.network.plasticity import Plasticity, ShortTerm
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -57,6 +57,8 @@ class CoreArrays:
         How synapses learn, on a core that can. None: they do not.
     plastic_axons, plastic_neurons : bool arrays ``[axons]``, ``[neurons]``
         Whose synapses learn: those between both. All of them by default.
+    short_term : ShortTerm or None
+        Short-term plasticity of the axons, on a core that has it. None: weights are plain.
     """
 
     weights: npt.ArrayLike
@@ -71,6 +73,7 @@ class CoreArrays:
     plasticity: Plasticity | None = None
     plastic_axons: npt.ArrayLike = True
     plastic_neurons: npt.ArrayLike = True
+    short_term: ShortTerm | None = None
 
 
 def image_from_arrays(
@@ -261,6 +264,7 @@ def _core(
     routes = _routes(where, config, number, destinations, outputs, table)
     axons_learn, neurons_learn, learning = _learning(where, core, arrays, table)
     weights = _weights(where, core, arrays, table, axons_learn, neurons_learn)
+    learning |= _short_term(where, core, arrays, table)
     return weights | learning | routes | _neurons(where, core, arrays), outputs
 
 
@@ -289,6 +293,20 @@ def _learning(
         by_word == 1,
         words | {"plastic": table["plastic"].layout.pack({"plastic": by_word[:, 0] if core.lanes == 1 else by_word})},
     )
+
+
+def _short_term(where: str, core: CoreConfig, arrays: CoreArrays, table: Mapping[str, Region]) -> dict[str, WordArray]:
+    """Parameters of the axons' short-term plasticity."""
+    if not core.short_term:
+        if arrays.short_term is not None:
+            raise ImageError(f"{where}: short_term is given, but the core has none; generate it with short_term=True")
+        return {}
+    if arrays.short_term is None:
+        return {"short_term": np.zeros((core.axons, table["short_term"].layout.slices), np.uint32)}
+    try:
+        return {"short_term": arrays.short_term.words(core.axons)}
+    except ConfigError as error:
+        raise ImageError(f"{where}, short_term: {error}") from None
 
 
 def _weights(

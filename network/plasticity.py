@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.errors import ConfigError
@@ -27,10 +28,53 @@ from spikeloom.arch.learning import (
     settings_layout,
     term_layout,
 )
+from spikeloom.arch.short_term import FRACTION_BITS, decay_of, short_term_layout
 from spikeloom.network.rule import Rule, compile_rule
 
 #: Longest time constant of a trace, in ticks: the largest coefficient is one unit below 1.
 MAX_TAU = -1 / math.log1p(-(0.5 + 2**-20) / (1 << DECAY_BITS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShortTerm:
+    """Short-term plasticity of the axons of a core (Tsodyks and Markram 1997; ``docs/short_term.md``).
+
+    Parameters
+    ----------
+    use : float, or array ``[axons]``
+        Share U of what an axon has to give that an event uses at rest, below 1; 0: the axon's weights are plain.
+    facilitation, depression : float, or array ``[axons]``
+        Time constants of u and R, in ticks, 0 to 33,554,432. 0: it is gone in the next tick.
+    """
+
+    use: npt.ArrayLike
+    facilitation: npt.ArrayLike = 0
+    depression: npt.ArrayLike = 0
+
+    def words(self, axons: int) -> WordArray:
+        """Contents of the region ``short_term``.
+
+        Raises
+        ------
+        ConfigError
+            If a value is out of range, or an array has the wrong shape.
+        """
+        columns = {}
+        for name in ("use", "facilitation", "depression"):
+            values = np.asarray(getattr(self, name), np.float64)
+            if values.shape not in ((), (axons,)):
+                raise ConfigError(f"{name} has shape {list(values.shape)}; it must be a number or [{axons}], one per axon")
+            columns[name] = np.broadcast_to(values, axons)
+        units = np.rint(columns["use"] * (1 << FRACTION_BITS))
+        wrong = np.flatnonzero(~((units >= 0) & (units < 1 << FRACTION_BITS)))
+        if len(wrong):
+            highest = 1 - 2**-FRACTION_BITS
+            raise ConfigError(f"use of axon {wrong[0]} is {columns['use'][wrong[0]]:g}; it must be 0 to {highest:g}")
+        fields = {"use": units.astype(np.int64)}
+        for name in ("facilitation", "depression"):
+            decays = np.array([decay_of(float(ticks)) for ticks in columns[name]], np.int64).reshape(-1, 2)
+            fields |= {f"{name}_decay": decays[:, 0], f"{name}_step": decays[:, 1]}
+        return short_term_layout().pack(fields)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +135,7 @@ class Plasticity:
         ConfigError
             If the rule is wrong.
         """
-        everything = Learning(
-            pre_traces=MAX_TRACES, post_traces=MAX_TRACES, tag_bits=tag_bits, membrane_flag=True, terms=MAX_TERMS
-        )
+        everything = Learning(pre_traces=MAX_TRACES, post_traces=MAX_TRACES, tag_bits=tag_bits, membrane_flag=True, terms=MAX_TERMS)
         rule = compile_rule(self.rule, everything, weight_bits, digits=self.digits)
         count = sum(rule.counts.values())
         used = {First(number).name.lower() for number in rule.terms["first"][:count].tolist()}

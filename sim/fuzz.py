@@ -22,6 +22,7 @@ from rich.progress import Progress
 from spikeloom.arch.adex import AdEx
 from spikeloom.arch.config import MAX_LEVELS, ChipConfig, CoreConfig
 from spikeloom.arch.izhikevich import Izhikevich
+from spikeloom.arch.learning import LEARNING_WEIGHT_BITS, Learning
 from spikeloom.arch.lif import RESETS, Lif
 from spikeloom.arch.neuron import NeuronModel
 from spikeloom.golden.chip import Chip
@@ -43,6 +44,8 @@ from spikeloom.sim.rtl_bus import RtlTiledBus, rtl_bus
 #: Cases of one geometry, of which this many run under cocotb.
 CASES_PER_GEOMETRY, COCOTB_CASES = 50, 4
 TICKS = 20
+#: Cores that learn have at most so many lanes: more take long to compile.
+LEARNING_LANES = 8
 #: Each so many geometries one is a mesh, of cores with at most so many lanes.
 MESH_EVERY, MESH_LANES = 4, 8
 #: Noise on the wires between chips (:meth:`RtlTiledBus.noise`).
@@ -75,6 +78,10 @@ def random_geometry(rng: np.random.Generator) -> tuple[CoreConfig, Fabric]:
         destinations=int(rng.integers(1, 3 * neurons + 1)),
     )
     depth = int(rng.choice([0, 8, 64])) if fabric is ECP5 else 0
+    if bits in LEARNING_WEIGHT_BITS and lanes <= LEARNING_LANES and rng.random() < 0.4:
+        config = dataclasses.replace(config, learning=random_learning(rng))
+    if bits > 1 and rng.random() < 0.3:
+        config = dataclasses.replace(config, short_term=True)
     return config, dataclasses.replace(fabric, poison_collisions=True, block_ram_depth=depth)
 
 
@@ -130,6 +137,17 @@ def random_lif(rng: np.random.Generator, weight_bits: int) -> Lif:
         negative_threshold=bool(rng.random() < 0.35),
         threshold_noise_bits=min(chosen(1, 20), state_bits - 1),
         adaptation_bits=chosen(4, 28),
+    )
+
+
+def random_learning(rng: np.random.Generator) -> Learning:
+    """A learning unit with any mix of options."""
+    return Learning(
+        pre_traces=int(rng.integers(0, 3)),
+        post_traces=int(rng.integers(0, 3)),
+        tag_bits=int(rng.choice([0, 8, 16])),
+        membrane_flag=bool(rng.integers(0, 2)),
+        terms=int(rng.integers(1, 13)),
     )
 
 

@@ -30,6 +30,7 @@ from spikeloom.network.image import Image  # noqa: E402
 from spikeloom.network.izhikevich import IzhikevichCell, QuadraticCell  # noqa: E402
 from spikeloom.network.mapped import CoreArrays, image_from_arrays  # noqa: E402
 from spikeloom.network.nir_import import read_nir  # noqa: E402
+from spikeloom.network.plasticity import Plasticity, ShortTerm  # noqa: E402
 
 if _TYPE_CHECKING:
     from spikeloom.hdl.fabric import Fabric
@@ -47,7 +48,9 @@ __all__ = [
     "IzhikevichCell",
     "Network",
     "Neurons",
+    "Plasticity",
     "QuadraticCell",
+    "ShortTerm",
     "SpikeloomError",
     "Traffic",
     "__version__",

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+import spikeloom
 from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.image import LoadableImage
-from spikeloom.arch.layout import IntArray
+from spikeloom.arch.learning import Learning
 from spikeloom.arch.lif import RETENTION_FRACTION, Lif
 from spikeloom.host.bus_chip import BusChip
-from spikeloom.host.chip import Chip, Progress
+from spikeloom.host.chip import Chip
 from spikeloom.host.golden_chip import GoldenChip
 from spikeloom.network.mapped import CoreArrays, image_from_arrays
 from spikeloom.network.plasticity import Plasticity
@@ -33,8 +34,11 @@ UNIT = 1 << NEURON.fraction_bits
 WEIGHT_BITS = 8
 #: Largest weight.
 HIGHEST = (1 << (WEIGHT_BITS - 1)) - 1
-#: Spikes recorded or replayed in one call; between two of them progress is shown.
-BLOCK = 2000
+#: Geometry of the small experiments: all of them run on the same hardware.
+SMALL_AXONS, SMALL_NEURONS = 20, 2
+SMALL_LEARNING = Learning(pre_traces=1, post_traces=1, tag_bits=8, terms=4)
+#: Time constant of a trace that the hardware has and the rule does not use.
+UNUSED_TAU = 20.0
 
 
 class Run(Protocol):
@@ -50,7 +54,12 @@ class Run(Protocol):
 
 
 def golden(image: LoadableImage) -> Chip:
-    """The plain golden model."""
+    """The golden model: its fast engine where there is a C++ compiler, else numpy."""
+    return spikeloom.open("golden", image)
+
+
+def plain_golden(image: LoadableImage) -> Chip:
+    """The golden model in numpy, which defines every bit."""
     return GoldenChip(image)
 
 
@@ -84,9 +93,7 @@ def neuron(tau: float, threshold: npt.ArrayLike, refractory: int = 0) -> dict[st
 def one_core(
     weights: npt.ArrayLike,
     parameters: Mapping[str, npt.ArrayLike],
-    *,
     plasticity: Plasticity | None = None,
-    plastic_axons: npt.ArrayLike = True,
     seed: int = 0,
 ) -> LoadableImage:
     """One core: input a is axon a, and the spikes of neuron n are output n.
@@ -99,38 +106,54 @@ def one_core(
         As :func:`neuron` gives them.
     plasticity : Plasticity or None
         How the core learns. None: it is generated without learning.
-    plastic_axons : array_like ``[axons]``
-        Whose synapses learn.
     seed : int
         Of the random rounding.
     """
     matrix = np.asarray(weights, np.int64)
     axons, neurons = matrix.shape
-    core = CoreConfig(
-        axons=axons,
-        neurons=neurons,
-        weight_bits=WEIGHT_BITS,
-        lanes=1,
-        levels=1,
-        models=(NEURON,),
-        learning=None if plasticity is None else plasticity.unit(WEIGHT_BITS),
-    )
     arrays = CoreArrays(
         weights=matrix,
         parameters=parameters,
         plasticity=plasticity,
-        plastic_axons=plastic_axons,
         outputs=[[n, n] for n in range(neurons)],
         seed=seed,
     )
-    inputs = [[axon, 0, axon, 0] for axon in range(axons)]
-    return image_from_arrays(ChipConfig(cores=(core,)), [arrays], inputs=inputs)
+    return _image(axons, neurons, None if plasticity is None else plasticity.unit(WEIGHT_BITS), arrays, axons)
 
 
-def with_progress(length: int, progress: Progress | None, done: int) -> None:
-    """Report that ``done`` of ``length`` parts are over, if anyone asks."""
-    if progress is not None:
-        progress(done, length)
+def small_core(
+    weights: npt.ArrayLike,
+    parameters: Mapping[str, npt.ArrayLike],
+    plasticity: Plasticity,
+    plastic_axons: npt.ArrayLike = True,
+    seed: int = 0,
+) -> LoadableImage:
+    """An image for the hardware that the small experiments share. ``plastic_axons`` ``[axons]`` says whose synapses learn.
+
+    Otherwise as :func:`one_core`. Axons and neurons that are left over have no synapses; such a neuron cannot fire.
+    """
+    matrix = np.asarray(weights, np.int64)
+    axons, neurons = matrix.shape
+    padded = np.zeros((SMALL_AXONS, SMALL_NEURONS), np.int64)
+    padded[:axons, :neurons] = matrix
+    learns = np.arange(SMALL_AXONS) < axons
+    learns[:axons] &= np.asarray(plastic_axons, np.bool_)
+    arrays = CoreArrays(
+        weights=padded,
+        parameters=parameters,
+        plasticity=dataclasses.replace(plasticity, tau=dict.fromkeys(SMALL_LEARNING.traces, UNUSED_TAU) | dict(plasticity.tau)),
+        plastic_axons=learns,
+        plastic_neurons=np.arange(SMALL_NEURONS) < neurons,
+        outputs=[[n, n] for n in range(neurons)],
+        seed=seed,
+    )
+    return _image(SMALL_AXONS, SMALL_NEURONS, SMALL_LEARNING, arrays, axons)
+
+
+def _image(axons: int, neurons: int, learning: Learning | None, arrays: CoreArrays, inputs: int) -> LoadableImage:
+    """An image of one core whose first axons are the inputs."""
+    core = CoreConfig(axons=axons, neurons=neurons, weight_bits=WEIGHT_BITS, lanes=1, levels=1, models=(NEURON,), learning=learning)
+    return image_from_arrays(ChipConfig(cores=(core,)), [arrays], inputs=[[axon, 0, axon, 0] for axon in range(inputs)])
 
 
 def hardware(image: LoadableImage) -> Chip:
@@ -154,7 +177,7 @@ def difference(image: LoadableImage, spikes: BoolArray, rewards: npt.ArrayLike =
         Where the first difference is.
     """
     given = np.asarray(rewards, np.float64)
-    with golden(image) as first, hardware(image) as second:
+    with plain_golden(image) as first, hardware(image) as second:
         results = []
         for chip in (first, second):
             outputs = []
@@ -173,17 +196,3 @@ def difference(image: LoadableImage, spikes: BoolArray, rewards: npt.ArrayLike =
             place = tuple(np.argwhere(values != got[name])[0].tolist())
             return f"{name}{list(place)}: expected {values[place]} (golden), got {got[name][place]} (RTL)"
     return None
-
-
-def weights_of(chip: Chip, axons: int) -> IntArray:
-    """Weights that a chip of :func:`one_core` has now, ``[axons, neurons]``."""
-    return chip.state()["core0.weights"].reshape(axons, -1)
-
-
-def ensure(folder: Path) -> Path:
-    """The folder, made if it is missing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-Anything = Any

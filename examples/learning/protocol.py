@@ -25,7 +25,7 @@ THRESHOLD = 24000
 HIGHEST = 16000
 
 
-def protocol_image(plasticity: Plasticity, synapses: int = 1, lanes: int = 1) -> LoadableImage:
+def protocol_image(plasticity: Plasticity, synapses: int = 1, lanes: int = 1, seed: int = 0) -> LoadableImage:
     """Neurons with one synapse that learns and one that makes them fire; neuron n has the axons n and ``synapses + n``."""
     core = CoreConfig(
         axons=2 * synapses,
@@ -47,6 +47,7 @@ def protocol_image(plasticity: Plasticity, synapses: int = 1, lanes: int = 1) ->
         plasticity=plasticity,
         plastic_axons=np.arange(2 * synapses) < synapses,
         outputs=[[n, n] for n in range(synapses)],
+        seed=seed,
     )
     columns = np.arange(2 * synapses)
     inputs = np.stack([columns, np.zeros_like(columns), columns, np.zeros_like(columns)], axis=1)
@@ -92,7 +93,7 @@ def weight_matrix(chip: Chip, core: int = 0) -> IntArray:
 def pair_sum(
     pre: Sequence[int], post: Sequence[int], plus: float, minus: float, tau_plus: float, tau_minus: float, *, nearest: bool
 ) -> float:
-    """Sum over pairs of spikes of ``plus * exp(-delay / tau_plus)`` where pre comes first or with post, else of ``-minus * exp(delay / tau_minus)``.
+    """Sum over pairs of spikes: ``plus * exp(-delay / tau_plus)`` where pre is not later, else ``-minus * exp(delay / tau_minus)``.
 
     With ``nearest`` a post spike counts only its latest pre spike, and a pre spike only the latest post spike before it
     (Morrison, Diesmann and Gerstner 2008, "symmetric" nearest-spike pairing).

@@ -13,7 +13,6 @@ from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.layout import IntArray
 from spikeloom.examples.learning.common import NEURON, WEIGHT_BITS, BoolArray, ChipFactory, golden, neuron
-from spikeloom.host.chip import Progress
 from spikeloom.network.mapped import CoreArrays, image_from_arrays
 
 CRITERION = "4 of 4 cases: exactly one output spike, 9 ticks after the reference for 1, 15 for 0"
@@ -106,9 +105,7 @@ def make_image() -> LoadableImage:
         destinations=destinations,
         outputs=[[n, n] for n in range(6)],
     )
-    return image_from_arrays(
-        ChipConfig(cores=(core,)), [arrays], inputs=[[number, 0, number, 0] for number in (A, B, REFERENCE)]
-    )
+    return image_from_arrays(ChipConfig(cores=(core,)), [arrays], inputs=[[number, 0, number, 0] for number in (A, B, REFERENCE)])
 
 
 def stimulus() -> BoolArray:
@@ -126,10 +123,10 @@ def starts() -> IntArray:
     return FIRST + SLOT * np.arange(len(CASES))
 
 
-def run(seed: int = 0, chip: ChipFactory = golden, progress: Progress | None = None) -> XorRun:
+def run(seed: int = 0, chip: ChipFactory = golden) -> XorRun:
     """Run all cases on a chip. There is nothing random, so the seed changes nothing."""
     with chip(make_image()) as device:
-        spikes = device.run(stimulus(), progress=progress)
+        spikes = device.run(stimulus())
     answers = []
     for start in starts().tolist():
         answers.append(tuple(np.flatnonzero(spikes[start : start + SLOT, OUTPUT]).tolist()))

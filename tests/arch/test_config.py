@@ -91,6 +91,8 @@ def test_legal_value_is_kept(name: str, value: int) -> None:
             {"weight_words": 2**17 + 1, "learning": Learning(tag_bits=16)},
             "weight_words is 131073; it must be 1 to 131072 (nearest: 131072)",
         ),
+        ({"short_term": 1}, "short_term must be True or False, not 1"),
+        ({"short_term": True, "weight_bits": 1}, "short_term needs weight_bits 2, 4, 8 or 16, not 1"),
         ({"learning": True}, "learning must be a Learning or None, not True"),
         ({"learning": Learning(), "weight_bits": 2}, "learning needs weight_bits 4, 8 or 16, not 2"),
         (
@@ -230,7 +232,7 @@ def test_every_parameter_changes_the_geometry_id(name: str) -> None:
         "axons": 255, "neurons": 128, "weight_bits": 4, "lanes": 16, "pipelines": 2, "group": 2, "weight_words": 100,
         "models": (Lif(state_bits=23),), "sets": 5, "stochastic_synapses": True, "accumulator_bits": 13, "levels": 15,
         "destinations": 300, "readback": False, "counters": False, "reach_x": 2, "reach_y": 3, "targets": 300, "payload": True,
-        "learning": Learning(),
+        "learning": Learning(), "short_term": True,
     }  # fmt: skip
     if name == "stochastic_synapses":
         config = dataclasses.replace(config, weight_bits=1)

@@ -40,6 +40,7 @@ LARGEST: list[dict[str, Any]] = [
     {"axons": 8192, "neurons": 8192, "weight_words": 2**18, "weight_bits": 1, "stochastic_synapses": True, "lanes": 64, "pipelines": 16},
     {"axons": 8192, "neurons": 8192, "weight_words": 2**13, "weight_bits": 8, "lanes": 128,
      "learning": Learning(pre_traces=2, post_traces=2, tag_bits=16, membrane_flag=True, terms=32)},
+    {"axons": 8192, "neurons": 8192, "weight_words": 2**18, "short_term": True},
 ]  # fmt: skip
 
 
@@ -83,6 +84,7 @@ def test_region_numbers_never_change() -> None:
         "WEIGHTS": 0, "ROWS": 1, "PARAMETERS": 2, "FIRING": 3, "OWN": 4, "STATE": 5, "DELAYS": 6, "ROUTE_INDEX": 7, "ROUTES": 8,
         "CONTROL": 9, "COUNTERS": 10, "KINDS": 11, "TYPE_WEIGHTS": 12, "SEED": 13,
         "LEARNING": 14, "RULES": 15, "MODULATION": 16, "PLASTIC": 17, "AXON_TRACES": 18, "NEURON_TRACES": 19, "TAGS": 20,
+        "SHORT_TERM": 21, "SHORT_TERM_STATE": 22,
     }  # fmt: skip
 
 
@@ -107,6 +109,13 @@ def test_only_changing_memories_are_left_out_of_an_image() -> None:
 )
 def test_feature_left_out_has_no_region(arguments: dict[str, Any], missing: str) -> None:
     assert set(regions(CoreConfig())) - set(regions(CoreConfig(**arguments))) == {missing}
+
+
+def test_short_term_plasticity_has_a_word_and_a_state_for_each_axon() -> None:
+    table = regions(CoreConfig(axons=37, short_term=True))
+    parameters, state = table["short_term"], table["short_term_state"]
+    assert (parameters.depth, parameters.layout.bits, parameters.layout.slices, parameters.in_image) == (37, 56, 2, True)
+    assert (state.depth, state.layout.bits, state.layout.slices, state.in_image) == (37, 32, 1, False)
 
 
 def test_refractory_period_left_out_has_no_field() -> None:
@@ -163,6 +172,7 @@ MIXED = CoreConfig(axons=8, neurons=12, lanes=4, pipelines=2, models=(Lif(), Izh
         ({"weight_bits": 1}, ["type_weights"]),
         ({"weight_bits": 1, "stochastic_synapses": True}, ["type_weights", "seed"]),
         ({"models": (Lif(threshold_noise_bits=3),)}, ["seed"]),
+        ({"short_term": True}, ["short_term", "short_term_state"]),
         ({"models": (Lif(leak_bits=3, stochastic_leak=True),)}, ["seed"]),
     ],
 )

@@ -23,6 +23,9 @@ NAMES = (
     "chip_size",
     "link",
     "simulators",
+    "stdp_window",
+    "learning_cost",
+    "learning_speed",
 )
 
 
@@ -104,6 +107,12 @@ def test_mnist_keeps_accuracy_and_equality():
 
 def test_layers_equal_golden_at_every_activity():
     assert all(case["equal_to_golden"] for case in result("layers")["activities"].values())
+
+
+def test_the_window_of_stdp_is_within_a_percent_and_hardware_shows_the_same():
+    cases = result("stdp_window")["cases"]
+    assert cases["to the nearest"]["rms_percent"] <= 1
+    assert all(case["rtl_equal"] for case in cases.values())
 
 
 def test_bitstreams_meet_their_clocks():

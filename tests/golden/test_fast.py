@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -69,11 +71,16 @@ def one_core(config: CoreConfig) -> ChipConfig:
     return ChipConfig(cores=(config,))
 
 
+def plain_geometry(rng: np.random.Generator) -> CoreConfig:
+    """A random core whose weights stay as they are."""
+    return dataclasses.replace(random_geometry(rng)[0], learning=None, short_term=False)
+
+
 def random_mesh(seed: int) -> ChipConfig:
     """One to six different cores, in one chip or in two."""
     rng = np.random.default_rng(seed)
     columns, rows = ((1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (3, 2))[seed % 6]
-    cores = tuple(random_geometry(rng)[0] for _ in range(columns * rows))
+    cores = tuple(plain_geometry(rng) for _ in range(columns * rows))
     return ChipConfig(cores=cores, columns=columns, rows=rows, chips_across=2 if columns == 2 and seed % 4 < 2 else 1)
 
 
@@ -346,6 +353,17 @@ def test_a_library_is_compiled_once(tmp_path: Any, monkeypatch: pytest.MonkeyPat
     assert native.compile_library(source) == first
     assert native.library(source).seven() == 7
     assert [path.name for path in (tmp_path / "cache" / "native").iterdir()] == [first.name]
+
+
+def test_a_changed_header_is_compiled_anew(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, header = tmp_path / "number.cpp", tmp_path / "number.h"
+    source.write_text('#include <cstdint>\n#include "number.h"\nextern "C" int32_t number() { return NUMBER; }')
+    monkeypatch.setenv("SPIKELOOM_CACHE", str(tmp_path / "cache"))
+    found = []
+    for number in (7, 8):
+        header.write_text(f"#define NUMBER {number}")
+        found.append(ctypes.CDLL(str(native.compile_library(source))).number())
+    assert found == [7, 8]
 
 
 def test_an_error_of_the_compiler_is_told(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

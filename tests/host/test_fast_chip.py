@@ -11,6 +11,7 @@ from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.errors import ImageError, ToolError
 from spikeloom.arch.image import LoadableImage, PopulationMap
 from spikeloom.arch.izhikevich import Izhikevich
+from spikeloom.arch.learning import Learning
 from spikeloom.arch.lif import Lif
 from spikeloom.host.fast_chip import FastGoldenChip
 from spikeloom.host.golden_chip import GoldenChip
@@ -59,6 +60,41 @@ def test_fast_chip_equals_the_golden_chip(columns: int, seed: int, record: list[
     assert fast.state().keys() == plain.state().keys()
     for name, values in plain.state().items():
         np.testing.assert_array_equal(fast.state()[name], values, err_msg=name)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_fast_chip_learns_as_the_golden_chip(seed: int) -> None:
+    """One sample after the other, with a recording, then as a stream, then once more with learning frozen."""
+    unit = Learning(pre_traces=2, post_traces=1, tag_bits=8, membrane_flag=True, terms=8)
+    learner = CoreConfig(axons=20, neurons=24, lanes=4, weight_bits=8, levels=2, destinations=40, learning=unit)
+    image = random_case(ChipConfig(cores=(learner, CORES[0]), columns=2), seed, 1).image
+    image = dataclasses.replace(image, populations=(PopulationMap("late", 0, 3, 9, 2),))
+    spikes = np.random.default_rng(seed).random((3, 25, image.input_size)) < 0.2
+    chips = plain, fast = GoldenChip(image), FastGoldenChip(image)
+
+    def assert_equal_now() -> None:
+        assert fast.state().keys() == plain.state().keys() >= {f"core0.{name}" for name in ("x1", "x2", "y1", "weights", "tags")}
+        for name, values in plain.state().items():
+            np.testing.assert_array_equal(fast.state()[name], values, err_msg=name)
+
+    assert_equal_now()
+    for chip in chips:
+        chip.modulate(enabled=True, reward=-1.5)
+    for record in ([], ["late"]):
+        np.testing.assert_array_equal(fast.run(spikes, record=record), plain.run(spikes, record=record))
+        assert_equal_now()
+    rows = [chip.stream(spikes[0]) for chip in chips]
+    np.testing.assert_array_equal(*(np.stack(list(outputs)) for outputs in rows))
+    assert_equal_now()
+    learnt = fast.state()["core0.weights"]
+    assert (learnt != FastGoldenChip(image).state()["core0.weights"]).any()
+    for chip in chips:
+        chip.modulate(enabled=False)
+        chip.run(spikes)
+    assert_equal_now()
+    np.testing.assert_array_equal(fast.state()["core0.weights"], learnt)
+    for name, words in plain.learned_image().memories[0].items():
+        np.testing.assert_array_equal(fast.learned_image().memories[0][name], words, err_msg=name)
 
 
 def test_lost_packets_are_counted_per_sample() -> None:

@@ -34,6 +34,7 @@ def test_random_geometries_visit_all_fabrics_lanes_weights_and_models():
     assert {model.resets for config, _ in drawn for model in config.models if isinstance(model, Lif)} == set(RESETS)
     assert {config.pipelines for config, _ in drawn} == {1, 2, 4, 8, 16}
     assert all(fabric.poison_collisions for _, fabric in drawn)
+    assert {config.learning is None for config, _ in drawn} == {config.short_term for config, _ in drawn} == {True, False}
 
 
 def test_random_meshes_visit_several_shapes_cores_and_chips():
