@@ -17,6 +17,7 @@ if not (_HERE / "arch").is_dir() and (_HERE.parent / "arch").is_dir():  # pragma
 from spikeloom.arch.config import ChipConfig, CoreConfig  # noqa: E402
 from spikeloom.arch.errors import SpikeloomError, ToolError  # noqa: E402
 from spikeloom.arch.image import LoadableImage  # noqa: E402
+from spikeloom.arch.learning import Learning  # noqa: E402
 from spikeloom.golden.fast import can_run as _can_run  # noqa: E402
 from spikeloom.host.chip import Chip  # noqa: E402
 from spikeloom.host.fast_chip import FastGoldenChip  # noqa: E402
@@ -46,6 +47,7 @@ __all__ = [
     "IF_curr_delta",
     "Image",
     "IzhikevichCell",
+    "Learning",
     "Network",
     "Neurons",
     "Plasticity",
