@@ -53,6 +53,7 @@ bench: $(VENV)/.installed
 	$(BIN)/pip install --quiet -e '.[bench]'
 	$(BIN)/python bench/golden_speed.py --json > build/golden_speed.json && mv build/golden_speed.json bench/results/golden_speed.json
 	$(BIN)/python bench/learning_speed.py --json > build/learning_speed.json && mv build/learning_speed.json bench/results/learning_speed.json
+	$(BIN)/python bench/unsupervised.py --data $(DATA) --picture docs/unsupervised.png --json > build/unsupervised.json && mv build/unsupervised.json bench/results/unsupervised.json
 	$(BIN)/python -m spikeloom.examples.behaviours -o build/behaviours && cp build/behaviours/behaviours.png docs/behaviours.png
 	$(BIN)/spikeloom demo -o build/demo && cp build/demo/demo.json bench/results/digits.json && cp build/demo/demo.png docs/demo.png
 	$(BIN)/python docs/generate.py

@@ -282,6 +282,19 @@ def learning_cost() -> str:
     )
 
 
+def unsupervised() -> str:
+    """MNIST without a teacher."""
+    data = results("unsupervised")
+    counts = list(next(iter(data["networks"].values())))
+    rows = [
+        (neurons, *(", ".join(f"{100 * value:.1f}" for value in by_images[count]["accuracy"]) for count in counts))
+        for neurons, by_images in data["networks"].items()
+    ]
+    head = ("neurons", *(f"after {int(count):,} images, %" for count in counts))
+    seeds = ", ".join(map(str, data["seeds"]))
+    return table(head, rows) + f"\n\nTest accuracy with seeds {seeds}: `python bench/unsupervised.py --data FOLDER`."
+
+
 def versions() -> str:
     """Tools behind the figures."""
     found = results("core_size")["versions"]
@@ -446,6 +459,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "figures-simulators": simulators,
         "figures-stdp-window": stdp_window,
         "figures-learning-cost": learning_cost,
+        "figures-unsupervised": unsupervised,
         "figures-versions": versions,
         "figures-behaviours": behaviours,
         "figures-router": router,

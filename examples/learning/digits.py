@@ -47,9 +47,8 @@ RATE = 1 / 8
 #: Bound of weights, small beside that of inhibition: 64 shared axons with the weight -128 undo what an image has added.
 HIGHEST = 31
 INHIBITION, INHIBITING = -128, 64
-#: Threshold before any spike, and what each spike adds to it, in LSB of a weight; both are masked with up to 8 bits of noise, as of two
-#: neurons with the same potential only one should learn.
-THRESHOLD, STEP, NOISE_BITS = 5000, 20, 8
+#: Threshold before any spike, in LSB of a weight, and bits of its noise: of two neurons that are alike only one should learn.
+THRESHOLD, NOISE_BITS = 5000, 8
 #: After learning all thresholds are divided by this: more spikes per image are more votes.
 READING = 4
 TAU = 16.0
@@ -118,6 +117,11 @@ class Result:
     spikes: float
 
 
+def threshold_step(neurons: int) -> int:
+    """What a spike adds to its neuron's threshold, in LSB of a weight: 20 for 400 neurons, less for fewer, as each fires more often."""
+    return round(float(np.sqrt(neurons)))
+
+
 def make_image(learnt: Learnt, *, learning: bool, seed: int = 0) -> LoadableImage:
     """One core: 784 axons of pixels, then 64 that inhibit all neurons. The spikes of neuron n are output n.
 
@@ -160,7 +164,7 @@ def make_image(learnt: Learnt, *, learning: bool, seed: int = 0) -> LoadableImag
             "negative_threshold": 0,
             "negative_saturates": 1,
             "noise_mask": (1 << NOISE_BITS) - 1,
-            "adaptation_step": STEP if learning else 0,
+            "adaptation_step": threshold_step(neurons) if learning else 0,
             "adaptation_retention": FOREVER,
         },
         plasticity=plasticity,
@@ -219,13 +223,13 @@ def read(chip: FastChip) -> Learnt:
 def name_neurons(counts: IntArray, labels: npt.NDArray[np.uint8]) -> IntArray:
     """Class for whose images each neuron fires most in the mean, ``[neurons]``."""
     means = [counts[labels == digit].mean(axis=0) if (labels == digit).any() else 0 * counts[0] for digit in range(CLASSES)]
-    return np.argmax(means, axis=0)
+    return np.asarray(np.argmax(means, axis=0))
 
 
 def decide(counts: IntArray, classes: IntArray) -> IntArray:
     """Class of each image: that whose neurons fire most in the mean, ``[images]``."""
     members = np.eye(CLASSES)[classes]
-    return np.argmax(counts @ members / np.maximum(members.sum(axis=0), 1), axis=1)
+    return np.asarray(np.argmax(counts @ members / np.maximum(members.sum(axis=0), 1), axis=1))
 
 
 def checkpoints(images: int) -> list[int]:

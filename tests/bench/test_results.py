@@ -26,6 +26,7 @@ NAMES = (
     "stdp_window",
     "learning_cost",
     "learning_speed",
+    "unsupervised",
 )
 
 
@@ -107,6 +108,10 @@ def test_mnist_keeps_accuracy_and_equality():
 
 def test_layers_equal_golden_at_every_activity():
     assert all(case["equal_to_golden"] for case in result("layers")["activities"].values())
+
+
+def test_digits_without_a_teacher_reach_ninety_percent_with_400_neurons():
+    assert min(result("unsupervised")["networks"]["400"]["60000"]["accuracy"]) >= 0.9
 
 
 def test_the_window_of_stdp_is_within_a_percent_and_hardware_shows_the_same():
