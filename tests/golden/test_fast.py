@@ -110,7 +110,8 @@ def test_random_meshes_are_equal_after_every_tick(seed: int) -> None:
     assert sum(int(core.events[0]) for core in plain.cores) > 0
 
 
-@pytest.mark.parametrize("seed", range(20))
+# In case 3 no neuron with such a destination fires.
+@pytest.mark.parametrize("seed", [seed for seed in range(21) if seed != 3])
 def test_packets_to_nowhere_are_counted_alike(seed: int) -> None:
     config = random_mesh(100 + seed)
     case = random_case(config, seed, ticks=20)

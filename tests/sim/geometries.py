@@ -87,6 +87,5 @@ GEOMETRIES: dict[str, tuple[CoreConfig, Fabric]] = {
 COCOTB = (
     "one lane, banked weights",
     "eight lanes on UP5K",
-    "every option of lif, sets",
     "three models, one bit per synapse",
 )
