@@ -240,7 +240,7 @@ class LearningUnit(wiring.Component):
     def _bus_ram(self, m: Module, name: str, *, banks: int = 1, writable: bool = False, single: bool = False) -> BankedRam:
         """A memory on the bus."""
         layout, depth, bus = self._layout(name)
-        small = -(-depth // banks) <= max(self.fabric.lut_ram_depth, 0)
+        small = -(-depth // banks) <= self.fabric.lut_ram_depth
         ram = BankedRam(
             width=layout.bits,
             depth=depth,
