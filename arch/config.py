@@ -59,7 +59,7 @@ def _check_power_of_two(name: str, value: int) -> None:
         raise ConfigError(f"{name} is {value}; it must be a power of two, for example {lower} or {2 * lower}")
 
 
-def _check_fields(what: str, data: object, kind: type[CoreConfig] | type[ChipConfig]) -> dict[str, Any]:
+def _check_fields(what: str, data: object, kind: type[CoreConfig] | type[ChipConfig] | type[Learning]) -> dict[str, Any]:
     values = data if isinstance(data, dict) else {}
     different = set(values) ^ {field.name for field in dataclasses.fields(kind)}
     if different:
@@ -305,7 +305,7 @@ class CoreConfig:
     def as_dict(self) -> dict[str, Any]:
         """All parameters, resolved, in declaration order, as plain data; the inverse of :meth:`from_dict`."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        learning = None if self.learning is None else self.learning.as_dict()
+        learning = None if self.learning is None else dataclasses.asdict(self.learning)
         return values | {"models": [model.as_dict() for model in self.models], "learning": learning}
 
     @classmethod
@@ -321,7 +321,7 @@ class CoreConfig:
         models = values["models"]
         if not isinstance(models, list):
             raise ConfigError(f"models must be a list of neuron models, not {models!r}")
-        learning = None if values["learning"] is None else Learning.from_dict(values["learning"])
+        learning = None if values["learning"] is None else Learning(**_check_fields("learning", values["learning"], Learning))
         return cls(**{**values, "models": tuple(model_from_dict(model) for model in models), "learning": learning})
 
 

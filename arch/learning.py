@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -166,27 +164,6 @@ class Learning:
     def sum_bits(self, weight_bits: int) -> int:
         """Bits of the sum of a weight, or tag, and its terms: one more than they need, and the fraction's."""
         return max(weight_bits, self.tag_bits) + 1 + CHANGE_FRACTION_BITS
-
-    def as_dict(self) -> dict[str, Any]:
-        """All fields as plain data; the inverse of :meth:`from_dict`."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: object) -> Learning:
-        """Rebuild from :meth:`as_dict`.
-
-        Raises
-        ------
-        ConfigError
-            If a field is missing, unknown or out of range.
-        """
-        values = data if isinstance(data, dict) else {}
-        different = set(values) ^ {field.name for field in dataclasses.fields(cls)}
-        if different:
-            raise ConfigError(
-                f"not the learning of this version of spikeloom: missing or unknown: {', '.join(sorted(map(str, different)))}"
-            )
-        return cls(**values)
 
 
 def term_layout(learning: Learning, weight_bits: int) -> WordLayout:

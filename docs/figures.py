@@ -282,6 +282,15 @@ def learning_cost() -> str:
     )
 
 
+def learning_speed() -> str:
+    """The fast engine and the plain model on a core that learns."""
+    rows = [
+        (name, f"{case['microseconds_per_tick']:.1f}", f"{1e6 / case['plain_ticks_per_cpu_second']:,.0f}")
+        for name, case in results("learning_speed")["cases"].items()
+    ]
+    return table(("rule, rounding", "µs per tick", "plain model, µs"), rows)
+
+
 def unsupervised() -> str:
     """MNIST without a teacher."""
     data = results("unsupervised")
@@ -459,6 +468,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "figures-simulators": simulators,
         "figures-stdp-window": stdp_window,
         "figures-learning-cost": learning_cost,
+        "figures-learning-speed": learning_speed,
         "figures-unsupervised": unsupervised,
         "figures-versions": versions,
         "figures-behaviours": behaviours,

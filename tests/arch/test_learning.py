@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
 
+from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.errors import ConfigError
 from spikeloom.arch.layout import IntArray
 from spikeloom.arch.learning import (
@@ -107,10 +109,13 @@ def test_a_unit_out_of_range_is_refused(arguments: dict[str, Any], message: str)
 
 
 def test_a_unit_as_plain_data() -> None:
-    assert Learning.from_dict(UNIT.as_dict()) == UNIT
-    for data in ({**UNIT.as_dict(), "more": 1}, {}, None, 3):
-        with pytest.raises(ConfigError, match=r"^not the learning of this version of spikeloom: missing or unknown: "):
-            Learning.from_dict(data)
+    core = CoreConfig(learning=UNIT)
+    assert CoreConfig.from_dict(core.as_dict()) == core
+    for data in ({**dataclasses.asdict(UNIT), "more": 1}, {}, 3):
+        with pytest.raises(
+            ConfigError, match=r"^not a chip geometry of this version of spikeloom: missing or unknown in the learning: "
+        ):
+            CoreConfig.from_dict({**core.as_dict(), "learning": data})
 
 
 def test_rewards() -> None:
