@@ -196,6 +196,8 @@ class CoreConfig:
                 raise ConfigError(f"learning must be a Learning or None, not {self.learning!r}")
             if self.weight_bits not in LEARNING_WEIGHT_BITS:
                 raise ConfigError(f"learning needs weight_bits 4, 8 or 16, not {self.weight_bits}")
+            if self.learning.teacher and self.lanes < 2:
+                raise ConfigError("a teacher needs lanes of 2 or more, since a neuron and its teacher stand in one word")
         full = self.axons * self.neuron_words
         object.__setattr__(self, "weight_words", full if self.weight_words is None else self.weight_words)
         most_words = 2**19 // ceil_div(max(self.weight_word_bits, self.lanes * self.tag_bits), BUS_WORD_BITS)

@@ -61,6 +61,8 @@ class Phase(enum.IntEnum):
     POST = 1
     #: All of them, at the end of each epoch.
     EPOCH = 2
+    #: Those of neurons whose teacher fired, after those of the phase post.
+    TEACH = 3
 
 
 class Target(enum.IntEnum):
@@ -122,8 +124,17 @@ class Learning:
         Bits of a signed tag of each synapse, 8 or 16; 0 leaves it out.
     membrane_flag : bool
         Whether rules see v0: that the neuron's potential was not below a threshold when it was last updated.
+    teacher : bool
+        Whether rules have the trigger z0: that the neuron's teacher fired. The teacher of neuron n is neuron n xor 1.
     terms : int
         Terms that the rules of all phases together can have, 1 to 32.
+    offsets : bool
+        Whether a factor can be a sum of a variable and a constant, or the comparison of one with 0. False saves LUTs in each lane, and so
+        do the next two.
+    weight_factor : bool
+        Whether a factor can be the weight.
+    neuron_products : bool
+        Whether both factors of a product can be variables of the neuron or the synapse.
 
     Raises
     ------
@@ -135,14 +146,19 @@ class Learning:
     post_traces: int = 1
     tag_bits: int = 0
     membrane_flag: bool = False
+    teacher: bool = False
     terms: int = 8
+    offsets: bool = True
+    weight_factor: bool = True
+    neuron_products: bool = True
 
     def __post_init__(self) -> None:
         check_int("pre_traces", self.pre_traces, 0, MAX_TRACES)
         check_int("post_traces", self.post_traces, 0, MAX_TRACES)
         check_int("terms", self.terms, 1, MAX_TERMS)
-        if not isinstance(self.membrane_flag, bool):
-            raise ConfigError(f"membrane_flag must be True or False, not {self.membrane_flag!r}")
+        for name in ("membrane_flag", "teacher", "offsets", "weight_factor", "neuron_products"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} must be True or False, not {getattr(self, name)!r}")
         if type(self.tag_bits) is not int or self.tag_bits not in TAG_BITS:
             raise ConfigError(f"tag_bits is {self.tag_bits!r}; it must be {', '.join(map(str, TAG_BITS))}")
 
@@ -154,8 +170,13 @@ class Learning:
     @property
     def variables(self) -> tuple[str, ...]:
         """Names that factors may have."""
-        options = ("t",) * bool(self.tag_bits) + ("v0",) * self.membrane_flag
-        return ("x0", *self.traces, "r", "w", *options)
+        options = ("w",) * self.weight_factor + ("t",) * bool(self.tag_bits) + ("v0",) * self.membrane_flag
+        return ("x0", *self.traces, "r", *options)
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """Phases that rules can have terms for, in the order in which the terms lie."""
+        return tuple(phase for phase in Phase if phase != Phase.TEACH or self.teacher)
 
     def second_constant_bits(self, weight_bits: int) -> int:
         """Bits of the second factor's constant, signed: it can cancel any weight, tag or trace."""
@@ -196,7 +217,7 @@ def settings_layout(learning: Learning, weight_bits: int) -> WordLayout:
     ``nearest``.
     """
     count = learning.terms.bit_length()
-    fields = [Field(f"{phase.name.lower()}_terms", count) for phase in Phase]
+    fields = [Field(f"{phase.name.lower()}_terms", count) for phase in learning.phases]
     fields += [
         Field("epoch", EPOCH_BITS),
         Field("stochastic", 1),
@@ -220,27 +241,19 @@ def trace_layout(name: str, count: int) -> WordLayout:
     return WordLayout(f"{name}_traces", tuple(Field(f"{name}{n + 1}", TRACE_BITS) for n in range(count)))
 
 
-def first_range(variable: First) -> tuple[int, int]:
-    """Smallest and largest value of a first factor's variable."""
-    if variable == First.NONE:
-        return 0, 0
-    if variable == First.X0:
-        return 0, FLAG
-    if variable == First.R:
-        return -(1 << (REWARD_BITS - 1)), (1 << (REWARD_BITS - 1)) - 1
-    return 0, (1 << SEEN_BITS) - 1
+def largest_traces(learning: Learning, settings: Mapping[str, IntArray]) -> dict[str, int]:
+    """Largest value of each trace as rules see it: of those that an event sets to the impulse, the impulse."""
+    whole = {name: (1 << TRACE_BITS) - 1 for name in learning.traces}
+    nearest = {name: int(settings[f"{name}_impulse"][0]) for name in whole if settings[f"{name}_nearest"][0]}
+    return {name: value >> (TRACE_BITS - SEEN_BITS) for name, value in (whole | nearest).items()}
 
 
-def second_range(variable: Second, weight_bits: int, tag_bits: int) -> tuple[int, int]:
-    """Smallest and largest value of a second factor's variable."""
-    if variable == Second.NONE:
-        return 0, 0
-    if variable in (Second.W, Second.T):
-        bits = weight_bits if variable == Second.W else tag_bits
+def factor_range(name: str, traces: Mapping[str, int], weight_bits: int, tag_bits: int) -> tuple[int, int]:
+    """Smallest and largest value of a factor's variable."""
+    if name in ("w", "t", "r"):
+        bits = {"w": weight_bits, "t": tag_bits, "r": REWARD_BITS}[name]
         return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-    if variable == Second.V0:
-        return 0, FLAG
-    return 0, (1 << SEEN_BITS) - 1
+    return 0, {"none": 0, "x0": FLAG, "v0": FLAG, **traces}[name]
 
 
 def check_learning(learning: Learning, weight_bits: int, settings: Mapping[str, IntArray], terms: Mapping[str, IntArray]) -> None:
@@ -261,20 +274,20 @@ def check_learning(learning: Learning, weight_bits: int, settings: Mapping[str, 
     ConfigError
         The message names the term, the value, the limit and the remedy.
     """
-    counts = [int(settings[f"{phase.name.lower()}_terms"][0]) for phase in Phase]
+    counts = [int(settings[f"{phase.name.lower()}_terms"][0]) for phase in learning.phases]
     if sum(counts) > learning.terms:
         raise ConfigError(f"the rules have {sum(counts)} terms; the core has room for {learning.terms}: raise terms")
     low, high = int(settings["low"][0]), int(settings["high"][0])
     if low > high:
         raise ConfigError(f"the lower bound of weights is {low}, above the upper one, {high}")
-    first = 0
-    for phase, count in zip(Phase, counts, strict=True):
+    first, traces = 0, largest_traces(learning, settings)
+    for phase, count in zip(learning.phases, counts, strict=True):
         rows = [{name: int(values[number]) for name, values in terms.items()} for number in range(first, first + count)]
-        _check_phase(learning, weight_bits, phase, rows)
+        _check_phase(learning, weight_bits, phase, rows, traces)
         first += count
 
 
-def _check_phase(learning: Learning, weight_bits: int, phase: Phase, rows: list[dict[str, int]]) -> None:
+def _check_phase(learning: Learning, weight_bits: int, phase: Phase, rows: list[dict[str, int]], traces: Mapping[str, int]) -> None:
     name = phase.name.lower()
     targets = [row["target"] for row in rows]
     expected = [int(number == len(rows) - 1 or targets[number + 1] != target) for number, target in enumerate(targets)]
@@ -286,7 +299,7 @@ def _check_phase(learning: Learning, weight_bits: int, phase: Phase, rows: list[
         total = 0
         for number, row in enumerate(rows):
             if row["target"] == target:
-                total += _largest(learning, weight_bits, f"{name} term {number}", row)
+                total += _largest(learning, weight_bits, f"{name} term {number}", row, traces)
         if total > bound:
             raise ConfigError(
                 f"the {name} terms can change a {target.name.lower()} by {total / (1 << CHANGE_FRACTION_BITS):.6g} at once; at most "
@@ -294,21 +307,25 @@ def _check_phase(learning: Learning, weight_bits: int, phase: Phase, rows: list[
             )
 
 
-def _largest(learning: Learning, weight_bits: int, where: str, row: Mapping[str, int]) -> int:
-    """Largest magnitude of a term; refuses variables that the core does not have."""
+def _largest(learning: Learning, weight_bits: int, where: str, row: Mapping[str, int], traces: Mapping[str, int]) -> int:
+    """Largest magnitude of a term; refuses what the core was not generated for."""
+    factors = []
     for what, known in (("first", First), ("second", Second)):
         if row[what] not in list(known):
             raise ConfigError(f"{where}: its {what} factor is variable {row[what]}; there are {len(known)}")
-        variable = known(row[what]).name.lower()
-        if variable not in ("none", *learning.variables):
-            raise ConfigError(f"{where}: it uses {variable}, which the core was not generated with")
+        variable, constant, compared = known(row[what]), row[f"{what}_constant"], row[f"{what}_compared"]
+        name = variable.name.lower()
+        if name not in ("none", *learning.variables):
+            raise ConfigError(f"{where}: it uses {name}, which the core was not generated with")
+        if variable in (First.Y1, First.Y2) and known is First and not learning.neuron_products:
+            raise ConfigError(f"{where}: its first factor is {name}; the core needs neuron_products for this")
+        if not learning.offsets and (compared or (constant and variable)):
+            raise ConfigError(f"{where}: its {what} factor is a sum or a comparison; the core needs offsets for this")
+        values = [value + constant for value in factor_range(name, traces, weight_bits, learning.tag_bits)]
+        factors.append([0, FLAG] if compared else values)
     if row["target"] == Target.TAG and not learning.tag_bits:
         raise ConfigError(f"{where}: it changes a tag, which the core was not generated with")
-    firsts = [value + row["first_constant"] for value in first_range(First(row["first"]))]
-    seconds = [value + row["second_constant"] for value in second_range(Second(row["second"]), weight_bits, learning.tag_bits)]
-    firsts = [0, FLAG] if row["first_compared"] else firsts
-    seconds = [0, FLAG] if row["second_compared"] else seconds
-    return max(abs(a * b >> row["shift"]) for a in firsts for b in seconds)
+    return max(abs(a * b >> row["shift"]) for a in factors[0] for b in factors[1])
 
 
 def scattered(index: IntArray) -> IntArray:

@@ -45,6 +45,8 @@ class Core:
     scheduler : Scheduler
     ticks : int
         Ticks completed, which is also the number of the next tick.
+    earlier_ticks : int
+        Ticks of earlier samples, which count for the random numbers of a core that learns.
     events, row_words, spikes, merged, dropped : int64 arrays ``[B]``
         Counters, as in ``spikeloom.arch.memory_map.COUNTER_NAMES``.
     """
@@ -76,6 +78,7 @@ class Core:
             self.groups.append((neurons, parameters))
         self.emitter = Emitter(index, routes)
         self.updated_neurons = (unpacked["control"]["last"] + 1).tolist()
+        self.ticks = self.earlier_ticks = 0
         self.clear(batch)
 
     @property
@@ -96,6 +99,8 @@ class Core:
             if batch != 1:
                 raise ConfigError(f"{batch} samples side by side on a core that learns; give them one after the other")
             self.learning.clear()
+            # Samples that teach one network must not be rounded with the same numbers.
+            self.earlier_ticks += self.ticks
         if self.short_term is not None:
             self.short_term.clear(batch)
         names = {field.name for model in self.config.models for field in model.state_fields()}
@@ -131,7 +136,7 @@ class Core:
         """Run one tick: which neurons fired, ``[B, neurons]``. Their events are the chip's to deposit."""
         tick = self.ticks
         due = self.scheduler.take(tick)
-        key = key_of_tick(self.seed, tick)
+        key = key_of_tick(self.seed, self.earlier_ticks + tick)
         efficacy = None if self.short_term is None else self.short_term.arrive(due)
         sums = self.crossbar.integrate(due, key, efficacy)[:, : self.config.neurons]
         if self.learning is not None:

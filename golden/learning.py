@@ -76,7 +76,7 @@ class Learning:
         terms = [dict(zip(memory["rules"], values, strict=True)) for values in np.stack(list(memory["rules"].values())).T.tolist()]
         #: Terms of each phase.
         self.terms: dict[Phase, list[dict[str, int]]] = {}
-        for phase in Phase:
+        for phase in self.unit.phases:
             count = self.settings[f"{phase.name.lower()}_terms"]
             self.terms[phase], terms = terms[:count], terms[count:]
         rows = memory["rows"]
@@ -121,7 +121,7 @@ class Learning:
         self._visit(Phase.PRE, axons, words, self.plastic[words], active, key)
 
     def after_update(self, active: BoolArray, fired: BoolArray, membrane: IntArray, updated: int, tick: int, key: int) -> None:
-        """Synapses of the neurons that fired; then the traces; then, at the end of an epoch, all synapses.
+        """Synapses of the neurons that fired, then of those whose teacher did; the traces; at the end of an epoch, all synapses.
 
         Parameters
         ----------
@@ -145,6 +145,10 @@ class Learning:
         by_word = fires.reshape(self.plastic.shape)
         axons, words = np.nonzero((self.word_of >= 0) & by_word.any(axis=1))
         self._visit(Phase.POST, axons, words, self.plastic[words] & by_word[words], active, key)
+        if self.unit.teacher:
+            # The teacher of neuron n is neuron n xor 1, which stands in the same word.
+            taught = by_word[:, np.arange(self.config.lanes) ^ 1]
+            self._visit(Phase.TEACH, axons, words, self.plastic[words] & taught[words], active, key)
         self.y = self._raised("y", self.y, fires)
         self.x, self.y = self._decayed("x", self.x), self._decayed("y", self.y)
         if (tick + 1) % (1 << self.settings["epoch"]) == 0:

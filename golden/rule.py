@@ -16,7 +16,7 @@ from spikeloom.arch.learning import CHANGE_FRACTION_BITS, SEEN_FRACTION_BITS, Ph
 
 #: Real value of a variable is its integer over this power of two.
 _FRACTION_BITS = dict.fromkeys(("x0", "x1", "x2", "y1", "y2", "r", "v0"), SEEN_FRACTION_BITS) | {"w": 0, "t": 0}
-_NAME = "x0|x1|x2|y0|y1|y2|r|w|t|v0|u"
+_NAME = "x0|x1|x2|y0|y1|y2|z0|r|w|t|v0|u"
 _FACTOR = re.compile(
     rf"2\^(?P<exponent>-?\d+)|(?P<number>\d+)|(?P<name>{_NAME})"
     rf"|\((?P<inner>{_NAME}) (?P<sign>\+|-|>=) (?P<constant>-?\d+(?:\.\d+)?)\)"
@@ -120,7 +120,7 @@ def _term(target: Target, negative: bool, product: str) -> _Term:
             coefficient *= Fraction(2) ** int(found["exponent"])
         elif found["number"]:
             coefficient *= int(found["number"])
-        elif found["name"] in ("x0", "y0", "u"):
+        elif found["name"] in ("x0", "y0", "z0", "u"):
             flags.append(found["name"])
         elif found["name"]:
             factors.append((found["name"], Fraction(0), False))
@@ -130,9 +130,9 @@ def _term(target: Target, negative: bool, product: str) -> _Term:
             factors.append((found["inner"], constant if found["sign"] == "+" else -constant, found["sign"] == ">="))
     if "u" in flags:
         phase = Phase.EPOCH
-    elif "y0" in flags:
-        phase = Phase.POST
-        # The event of the axon is a variable when the neuron fires.
+    elif "y0" in flags or "z0" in flags:
+        phase = Phase.POST if "y0" in flags else Phase.TEACH
+        # The event of the axon is a variable when the neuron or its teacher fires.
         factors += [("x0", Fraction(0), False)] * flags.count("x0")
     else:
         phase = Phase.PRE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -22,8 +22,11 @@ from spikeloom.hdl.layouts import struct_of
 
 #: Cycles from a term to the cycle in which the random numbers of its lanes are taken, and to that in which its result can be written.
 RANDOM_TAKEN, RESULT = 5, 7
-#: Bits of the first factor: its variable and its constant have 13 each.
-FIRST_BITS = max(FIRST_CONSTANT_BITS, REWARD_BITS, SEEN_BITS + 1) + 1
+#: Bits of the first factor's variable and of its constant.
+FIRST_BITS = max(FIRST_CONSTANT_BITS, REWARD_BITS, SEEN_BITS + 1)
+#: Products are shifted in steps, and the factor that lanes may share by the rest, which costs less.
+STEP_BITS = 2
+STEP = 1 << STEP_BITS
 
 
 def later(m: Module, value: Value, cycles: int, name: str) -> list[Value]:
@@ -100,15 +103,11 @@ class Changes(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         unit, lanes, term = self.unit, self.config.lanes, self.term
-        second_bits = unit.second_constant_bits(self.config.weight_bits) + 1
+        second_bits = unit.second_constant_bits(self.config.weight_bits)
         sum_bits = unit.sum_bits(self.config.weight_bits)
         valid = later(m, self.valid, RESULT, "valid")
         target, last = later(m, term.target, RESULT, "target"), later(m, term.last, RESULT, "last")
-        compared = [
-            later(m, flag, 1, name)[1]
-            for name, flag in (("first_compared", term.first_compared), ("second_compared", term.second_compared))
-        ]
-        shift, negative = later(m, term.shift, 4, "shift")[4], later(m, term.negative, 5, "negative")[5]
+        shift, negative = later(m, term.shift, 4, "shift"), later(m, term.negative, 5, "negative")
         chosen = later(m, self.chosen, RESULT - 1, "chosen")
         # The first term of a target follows the last one of the target before.
         start = Signal(init=1)
@@ -117,50 +116,45 @@ class Changes(wiring.Component):
         starting = later(m, start, RANDOM_TAKEN, "starting")[RANDOM_TAKEN]
 
         # What all lanes share of the first factor.
-        common = Signal(signed(FIRST_BITS - 1))
-        with m.Switch(term.first):
-            with m.Case(First.X0):
-                m.d.comb += common.eq(Mux(self.x0, FLAG, 0))
-            for number in range(unit.pre_traces):
-                with m.Case((First.X1, First.X2)[number]):
-                    m.d.comb += common.eq(self.x[number])
-            with m.Case(First.R):
-                m.d.comb += common.eq(self.reward)
+        options: dict[int, Value] = {First.X0: Mux(self.x0, FLAG, 0), First.R: self.reward}
+        options |= {(First.X1, First.X2)[number]: self.x[number] for number in range(unit.pre_traces)}
+        common = self._variable(m, "common", FIRST_BITS, term.first, options, self._fixed(term.first_constant))
+        own = unit.neuron_products and unit.post_traces > 0
+        shared = None if own else self._first(m, "shared", common, shift[1])
         for lane in range(lanes):
-            traces = [self.y[lane][number] for number in range(unit.post_traces)]
-            first, second = Signal(signed(FIRST_BITS), name=f"first{lane}"), Signal(signed(second_bits), name=f"second{lane}")
-            variable = Signal(signed(FIRST_BITS - 1), name=f"first_variable{lane}")
-            m.d.comb += variable.eq(common)
-            for number, trace in enumerate(traces):
-                with m.If(term.first == (First.Y1, First.Y2)[number]):
-                    m.d.comb += variable.eq(trace)
-            other = Signal(signed(second_bits - 1), name=f"second_variable{lane}")
-            with m.Switch(term.second):
-                for number, trace in enumerate(traces):
-                    with m.Case((Second.Y1, Second.Y2)[number]):
-                        m.d.comb += other.eq(trace)
-                with m.Case(Second.W):
-                    m.d.comb += other.eq(self.weights[lane])
-                if unit.tag_bits:
-                    with m.Case(Second.T):
-                        m.d.comb += other.eq(self.tags[lane])
-                if unit.membrane_flag:
-                    with m.Case(Second.V0):
-                        m.d.comb += other.eq(Mux(self.v0[lane], FLAG, 0))
-            m.d.sync += [first.eq(variable + term.first_constant), second.eq(other + term.second_constant)]
-            # 2: comparisons. 3, 4: product. 5: shifted.
-            a, b = Signal(signed(FIRST_BITS), name=f"a{lane}"), Signal(signed(second_bits), name=f"b{lane}")
-            product = Signal(signed(FIRST_BITS + second_bits), name=f"product{lane}", reset_less=True)
+            traces = list(self.y[lane])[: unit.post_traces]
+            if shared is None:
+                options = dict(zip((First.Y1, First.Y2), traces, strict=False))
+                mine = self._variable(m, f"first_variable{lane}", FIRST_BITS, term.first, options, common)
+                a = self._first(m, f"first{lane}", mine, shift[1])
+            else:
+                a = shared
+            options = dict(zip((Second.Y1, Second.Y2), traces, strict=False))
+            if unit.weight_factor:
+                options[Second.W] = self.weights[lane]
+            if unit.tag_bits:
+                options[Second.T] = self.tags[lane]
+            if unit.membrane_flag:
+                options[Second.V0] = Mux(self.v0[lane], FLAG, 0)
+            other = self._variable(
+                m, f"second_variable{lane}", second_bits, term.second, options, self._fixed(term.second_constant)
+            )
+            second = self._factor(m, f"second{lane}", other, term.second_constant, term.second_compared)
+            # 2: lanes that do not change add nothing. 3, 4: product. 5: shifted by the rest.
+            b = Signal(second.shape(), name=f"b{lane}", reset_less=True)
+            product = Signal((a * b).shape(), name=f"product{lane}", reset_less=True)
             kept = Signal.like(product, name=f"kept{lane}")
             shifted = Signal(signed(sum_bits), name=f"shifted{lane}", reset_less=True)
             m.d.sync += [
-                a.eq(Mux(compared[0], Mux(first < 0, 0, FLAG), first)),
-                b.eq(Mux(compared[1], Mux(second < 0, 0, FLAG), second)),
+                b.eq(Mux(chosen[1][lane], second, 0)),
                 product.eq(a * b),
                 kept.eq(product),
-                shifted.eq(Mux(chosen[4][lane], kept >> shift, 0)),
+                shifted.eq(
+                    ((kept >> STEP - 1) >> Cat(Const(0, STEP_BITS), shift[4][STEP_BITS:])) ^ negative[4].replicate(sum_bits)
+                ),
             ]
-            # 6: added to the others; the first one to the value itself, with the random number behind the point.
+            # 6: added to the others, or subtracted: the complement, and 1 at the lowest place. The first one is added to the value itself,
+            # with the random number behind the point.
             old: Value = self.weights[lane]
             if unit.tag_bits:
                 old = Mux(term.target == Target.TAG, self.tags[lane], old)
@@ -172,11 +166,40 @@ class Changes(wiring.Component):
             begin = Signal(signed(self.value_bits + CHANGE_FRACTION_BITS), name=f"begin{lane}")
             m.d.comb += [begin.eq(Cat(self.random[lane], kept_value)), before.eq(Mux(starting, begin, total))]
             with m.If(valid[5]):
-                m.d.sync += total.eq(Mux(negative, before - shifted, before + shifted))
+                m.d.sync += total.eq((Cat(negative[5], before) + Cat(negative[5], shifted)) >> 1)
             # 7: bounded.
             m.d.sync += self.result[lane].eq(self._bounded(total >> CHANGE_FRACTION_BITS, target[6], chosen[6][lane]))
         m.d.comb += [self.done.eq(valid[RESULT] & last[RESULT]), self.target.eq(target[RESULT])]
         return m
+
+    def _fixed(self, constant: Value) -> Value:
+        """What stands in the place of a variable where there is none."""
+        return Const(0) if self.unit.offsets else constant
+
+    @staticmethod
+    def _variable(m: Module, name: str, bits: int, number: Value, options: dict[int, Value], otherwise: Value) -> Signal:
+        """The variable of a factor."""
+        variable = Signal(signed(bits), name=name)
+        m.d.comb += variable.eq(otherwise)
+        for which, value in options.items():
+            with m.If(number == which):
+                m.d.comb += variable.eq(value)
+        return variable
+
+    def _factor(self, m: Module, name: str, variable: Signal, constant: Value, compared: Value) -> Value:
+        """1: a variable plus its constant; or, compared, a flag."""
+        if not self.unit.offsets:
+            return later(m, variable, 1, name)[1]
+        factor = Signal((variable + constant).shape(), name=name, reset_less=True)
+        m.d.sync += factor.eq(variable + constant)
+        return Mux(later(m, compared, 1, f"{name}_compared")[1], Mux(factor < 0, 0, FLAG), factor)
+
+    def _first(self, m: Module, name: str, variable: Signal, shift: Value) -> Signal:
+        """2: the first factor, shifted left by what is missing to a whole step of the shift to the right."""
+        factor = self._factor(m, name, variable, self.term.first_constant, self.term.first_compared)
+        a = Signal(signed(len(factor) + STEP - 1), name=f"{name}_scaled", reset_less=True)
+        m.d.sync += a.eq(factor << ~shift[:STEP_BITS])
+        return a
 
     def _bounded(self, value: Value, target: Value, chosen: Value) -> Value:
         low: Value = self.low

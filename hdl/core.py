@@ -256,8 +256,8 @@ class Core(wiring.Component):
                 counters.clear.eq(clearing),
             ]
 
-        # An access must not meet an event on its way to the delay memory.
-        may_access = (phase == Phase.IDLE) & ~self.tick & ~self.clear & scheduler.quiet & ~self.events.valid
+        # An access must not meet an event on its way to the delay memory, nor the last of what is cleared.
+        may_access = (phase == Phase.IDLE) & ~clearing & ~self.tick & ~self.clear & scheduler.quiet & ~self.events.valid
         buses = {
             RegionId.WEIGHTS: crossbar.weight_bus,
             RegionId.ROWS: crossbar.row_bus,
@@ -315,7 +315,8 @@ class Core(wiring.Component):
         loaded, offset, key = Signal(RANDOM_BITS), Signal(RANDOM_BITS), Signal(RANDOM_BITS)
         with m.If(seed.bus.write & seed.bus.select):
             m.d.sync += loaded.eq(seed.bus.data)
-        with m.If(clearing):
+        # A core that learns goes on with its numbers in the next sample, and begins anew when an image is loaded.
+        with m.If(clearing if self.config.learning is None else seed.bus.write & seed.bus.select):
             m.d.sync += offset.eq(0)
         with m.Elif(starting):
             m.d.sync += [offset.eq(offset + KEY_STEP), key.eq(loaded + offset)]

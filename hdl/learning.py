@@ -36,6 +36,8 @@ from spikeloom.hdl.random import MIXER_LATENCY, Mixer, combination, powers_of
 ROW_STAGE, ASK_STAGE = 2, 4
 #: Stages from a trace to what it is a tick later.
 TRACE_STAGES = 3
+#: Cycles from the last place of a walk to the next walk, besides those of the pipeline.
+DRAIN = 5
 
 
 class State(enum.Enum, shape=3):
@@ -51,6 +53,8 @@ class State(enum.Enum, shape=3):
     TRACE = 3
     #: All synapses.
     EPOCH = 4
+    #: Synapses of the neurons whose teacher fired.
+    TEACH = 5
 
 
 class LearningUnit(wiring.Component):
@@ -189,15 +193,17 @@ class LearningUnit(wiring.Component):
         term, learns = Signal(len(rules.read_data), reset_less=True), Signal(config.lanes, reset_less=True)
         m.d.sync += [term.eq(rules.read_data), learns.eq(plastic.read_data)]
         fired = Cat(y_flags[lane][0] for lane in range(config.lanes))
+        who: Value = Mux(states[at] == State.POST, fired, (1 << config.lanes) - 1)
+        if unit.teacher:
+            # The teacher of neuron n is neuron n xor 1.
+            who = Mux(states[at] == State.TEACH, Cat(fired[lane ^ 1] for lane in range(config.lanes)), who)
         m.d.comb += [
             changes.valid.eq(slots[at] & (states[at] != State.TRACE)),
             changes.term.as_value().eq(term),
             changes.x0.eq(x0),
             changes.reward.eq(self.modulation.reward),
             changes.weights.as_value().eq(self.port.weights),
-            changes.chosen.eq(
-                Mux(visits[hand - ASK_STAGE], learns & Mux(states[at] == State.POST, fired, (1 << config.lanes) - 1), 0)
-            ),
+            changes.chosen.eq(Mux(visits[hand - ASK_STAGE], learns & who, 0)),
             changes.low.eq(self.settings.low),
             changes.high.eq(self.settings.high),
         ]
@@ -277,6 +283,18 @@ class LearningUnit(wiring.Component):
         m.submodules[f"{name}_ram"] = ram
         return ram
 
+    @staticmethod
+    def _write(m: Module, ram: Ram | BankedRam, address: Value, data: Value, enable: Value) -> None:
+        """Write in the next cycle: memories lie far away from what decides."""
+        for port, value in ((ram.write_address, address), (ram.write_data, data), (ram.write_enable, enable)):
+            register = Signal.like(port, name=f"next_{port.name}", reset_less=port is not ram.write_enable)
+            m.d.sync += register.eq(value.replicate(len(port)) if port is ram.write_enable else value)
+            m.d.comb += port.eq(register)
+
+    def _write_state(self, m: Module, ram: Ram | BankedRam, address: Value, data: Value, enable: Value) -> None:
+        """Write what is set to zero while the core is cleared."""
+        self._write(m, ram, Mux(self.clear, self.clear_index, address), Mux(self.clear, 0, data), self.clear | enable)
+
     def _add_events(self, m: Module) -> tuple[tuple[Ram, Ram], Signal]:
         """List of the axons with an event, and a bit for each; how many there are."""
         axons = self.config.axons
@@ -324,13 +342,11 @@ class LearningUnit(wiring.Component):
         with m.Elif(complete):
             m.d.sync += [word.eq(word + 1), count.eq(count + fired)]
         m.d.comb += [
-            flags.write_address.eq(Mux(self.clear, self.clear_index, word)),
-            flags.write_data.eq(Mux(self.clear, 0, gathered.as_value())),
-            flags.write_enable.eq((complete | self.clear).replicate(flags.slices)),
             words.write_address.eq(count),
             words.write_data.eq(word),
             words.write_enable.eq(complete & fired),
         ]
+        self._write_state(m, flags, word, gathered.as_value(), complete)
         return flags, words, count
 
     # The walk --------------------------------------------------------------------------------------------------------
@@ -338,14 +354,14 @@ class LearningUnit(wiring.Component):
     def _add_walk(
         self, m: Module, events: tuple[Ram, Ram], count: Signal, fired_words: Ram, fired_count: Signal
     ) -> tuple[Signal, Signal, dict[str, Value], Value]:
-        """State, whether there is something, and what: each two cycles after it was thought of. Whether anything is under way."""
+        """State, whether there is something, and what: each three cycles after it was thought of. Whether anything is under way."""
         config, settings = self.config, self.settings
-        counts = {phase: settings[f"{phase.name.lower()}_terms"] for phase in Phase}
+        counts = {phase: settings[f"{phase.name.lower()}_terms"] for phase in self.unit.phases}
         span = max(config.axons, config.neuron_slots)
         term_bits = bits_for(self.unit.terms)
         state, after = Signal(State), Signal(State)
         running = Signal(name="walking")
-        draining = Signal(range(self.at_hand + RESULT + 4))
+        draining = Signal(range(self.at_hand + RESULT + DRAIN + 1))
         outer, inner = Signal(range(span), name="outer"), Signal(range(span), name="inner")
         outer_last, inner_last = Signal(range(span)), Signal(range(span))
         term, first_term, last_term = (Signal(term_bits, name=name) for name in ("term", "first_term", "last_term"))
@@ -369,6 +385,11 @@ class LearningUnit(wiring.Component):
             State.EPOCH: enabled & counts[Phase.EPOCH].any() & at_end,
         }
         following = {State.PRE: State.IDLE, State.POST: State.TRACE, State.TRACE: State.EPOCH, State.EPOCH: State.IDLE}
+        if self.unit.teacher:
+            before = counts[Phase.PRE] + counts[Phase.POST] + counts[Phase.EPOCH]
+            starts[State.TEACH] = (fired_count - 1, config.axons - 1, before, counts[Phase.TEACH])
+            wanted[State.TEACH] = enabled & counts[Phase.TEACH].any() & fired_count.any()
+            following |= {State.POST: State.TEACH, State.TEACH: State.TRACE}
         # ``after`` waits to begin.
         free = ~running & ~draining.any()
         with m.If(self.begin_pre):
@@ -404,7 +425,7 @@ class LearningUnit(wiring.Component):
                 with m.If(inner == inner_last):
                     m.d.sync += outer.eq(outer + 1)
                     with m.If(outer == outer_last):
-                        m.d.sync += [running.eq(0), draining.eq(self.at_hand + RESULT + 3)]
+                        m.d.sync += [running.eq(0), draining.eq(self.at_hand + RESULT + DRAIN)]
         with m.If(draining.any()):
             m.d.sync += draining.eq(draining - 1)
         busy = running | draining.any() | (after != State.IDLE)
@@ -423,24 +444,26 @@ class LearningUnit(wiring.Component):
             fired_words.read_address.eq(outer),
             fired_words.read_enable.eq(1),
         ]
-        states, slots = later(m, state, 2, "walk_state"), later(m, running & ~pause, 2, "walk_slot")
-        outers, inners = later(m, outer, 1, "walk_outer"), later(m, inner, 1, "walk_inner")
-        terms = later(m, term, 2, "walk_term")
+        states, slots = later(m, state, 3, "walk_state"), later(m, running & ~pause, 3, "walk_slot")
+        outers, inners = later(m, outer, 2, "walk_outer"), later(m, inner, 2, "walk_inner")
+        terms = later(m, term, 3, "walk_term")
+        # Registered first, since what comes from a block RAM is late.
+        axon, fired_word = later(m, listed.read_data, 1, "listed_axon")[1], later(m, fired_words.read_data, 1, "fired_word")[1]
         index, word = (
             Signal(range(span), name="index", reset_less=True),
             Signal(bits_for(config.neuron_words), name="word", reset_less=True),
         )
         target = Signal(name="index_target", reset_less=True)
-        with m.Switch(states[1]):
+        with m.Switch(states[2]):
             with m.Case(State.PRE):
-                m.d.sync += [index.eq(listed.read_data), word.eq(inners[1])]
-            with m.Case(State.POST):
-                m.d.sync += [index.eq(inners[1]), word.eq(fired_words.read_data)]
+                m.d.sync += [index.eq(axon), word.eq(inners[2])]
+            with m.Case(State.POST, *([State.TEACH] if self.unit.teacher else [])):
+                m.d.sync += [index.eq(inners[2]), word.eq(fired_word)]
             with m.Default():
-                m.d.sync += [index.eq(outers[1]), word.eq(inners[1])]
-        m.d.sync += target.eq(targets.bit_select(terms[1], 1))
-        first = later(m, term == first_term, 2, "walk_first")[2]
-        return states[2], slots[2], {"index": index, "word": word, "term": terms[2], "target": target, "first": first}, busy
+                m.d.sync += [index.eq(outers[2]), word.eq(inners[2])]
+        m.d.sync += target.eq(targets.bit_select(terms[2], 1))
+        first = later(m, term == first_term, 3, "walk_first")[3]
+        return states[3], slots[3], {"index": index, "word": word, "term": terms[3], "target": target, "first": first}, busy
 
     # Traces ----------------------------------------------------------------------------------------------------------
 
@@ -456,13 +479,14 @@ class LearningUnit(wiring.Component):
         tracing = later(
             m, slots[at] & (states[at] == State.TRACE) & (index[at] < self.config.axons), TRACE_STAGES + 1, "tracing_axon"
         )
-        m.d.comb += [
-            active.read_address.eq(index[read]),
-            active.read_enable.eq(1),
-            active.write_address.eq(Mux(self.clear, self.clear_index, Mux(self.event, self.axon, axon_of[0]))),
-            active.write_data.eq(self.event),
-            active.write_enable.eq(self.clear | self.event | tracing[0]),
-        ]
+        m.d.comb += [active.read_address.eq(index[read]), active.read_enable.eq(1)]
+        self._write(
+            m,
+            active,
+            Mux(self.clear, self.clear_index, Mux(self.event, self.axon, axon_of[0])),
+            self.event,
+            self.clear | self.event | tracing[0],
+        )
         m.d.sync += [event.eq(active.read_data), now.eq(event)]
         if not unit.pre_traces:
             return now, []
@@ -470,18 +494,15 @@ class LearningUnit(wiring.Component):
         found = Signal(unit.pre_traces * TRACE_BITS, name="axon_traces_found", reset_less=True)
         m.d.comb += [ram.read_address.eq(index[read]), ram.read_enable.eq(1)]
         m.d.sync += found.eq(ram.read_data)
-        counts = event & ((states[at - 1] == State.POST) | (states[at - 1] == State.TRACE))
+        # At the end of an epoch there is no event any more.
+        counts = event & (states[at - 1] != State.PRE)
         traces, aged = [], []
         for n in range(unit.pre_traces):
             trace = Signal(TRACE_BITS, name=f"x{n + 1}", reset_less=True)
             m.d.sync += trace.eq(self._raised(f"x{n + 1}", found.word_select(n, TRACE_BITS), counts))
             traces.append(trace)
             aged.append(self._aged(m, f"x{n + 1}", trace))
-        m.d.comb += [
-            ram.write_address.eq(Mux(self.clear, self.clear_index, axon_of[TRACE_STAGES])),
-            ram.write_data.eq(Mux(self.clear, 0, Cat(aged))),
-            ram.write_enable.eq(self.clear | tracing[TRACE_STAGES]),
-        ]
+        self._write_state(m, ram, axon_of[TRACE_STAGES], Cat(aged), tracing[TRACE_STAGES])
         return now, traces
 
     def _add_neuron_traces(
@@ -497,7 +518,8 @@ class LearningUnit(wiring.Component):
         """Traces and flags of the lanes at hand; writes what the next tick finds."""
         config, unit, at = self.config, self.unit, self.at_hand - 2
         read = at - 2
-        address = Mux(states[read] == State.TRACE, index[read] >> lane_bits, words[read])
+        address = Signal(bits_for(config.neuron_words), name="neuron_word", reset_less=True)
+        m.d.sync += address.eq(Mux(states[read - 1] == State.TRACE, index[read - 1] >> lane_bits, words[read - 1]))
         per_neuron = 1 + unit.membrane_flag
         kept_flags = Signal(len(flags.read_data), name="flags_at_hand", reset_less=True)
         m.d.comb += [flags.read_address.eq(address), flags.read_enable.eq(1)]
@@ -505,10 +527,19 @@ class LearningUnit(wiring.Component):
         lane_flags: list[Value] = [kept_flags.word_select(lane, per_neuron) for lane in range(config.lanes)]
         if not unit.post_traces:
             return [[] for _ in range(config.lanes)], lane_flags
-        ram = self._bus_ram(m, "neuron_traces", banks=config.lanes, single=True)
-        width = unit.post_traces * TRACE_BITS
+        width, bus = unit.post_traces * TRACE_BITS, self.neuron_traces_bus
+        ram = BankedRam(
+            width=width,
+            depth=config.neurons,
+            banks=config.lanes,
+            single=True,
+            readback=False,
+            fabric=self.fabric,
+            style="distributed" if config.neuron_words <= self.fabric.lut_ram_depth else "block",
+        )
+        m.submodules.neuron_traces_ram = ram
         found = Signal(config.lanes * width, name="neuron_traces_at_hand", reset_less=True)
-        m.d.comb += [ram.read_address.eq(address), ram.read_enable.eq(1)]
+        m.d.comb += [ram.read_address.eq(Mux(bus.select, bus.index >> lane_bits, address)), ram.read_enable.eq(1)]
         m.d.sync += found.eq(ram.read_data)
         lanes: list[list[Value]] = [
             [found.word_select(lane * unit.post_traces + n, TRACE_BITS) for n in range(unit.post_traces)]
@@ -518,22 +549,23 @@ class LearningUnit(wiring.Component):
         neuron = later(m, index[at], TRACE_STAGES + 2, "neuron_at_hand")
         valid = slots[at] & (states[at] == State.TRACE) & (index[at] < config.neurons)
         tracing = later(m, valid, TRACE_STAGES + 2, "tracing_neuron")
-        lane = index[at][:lane_bits] if lane_bits else Const(0)
+        lane = Signal(max(1, lane_bits), name="trace_lane", reset_less=True)
+        if lane_bits:
+            m.d.sync += lane.eq(Mux(bus.select, bus.index[:lane_bits], index[at - 1][:lane_bits]))
         mine, fired = Signal(width, name="neuron_traces_chosen", reset_less=True), Signal(name="neuron_fired", reset_less=True)
         m.d.sync += [
             mine.eq(Array(found.word_select(n, width) for n in range(config.lanes))[lane]),
             fired.eq(Array(flag[0] for flag in lane_flags)[lane]),
         ]
+        if config.readback:
+            # The bus reads where one lane's traces are chosen anyway.
+            m.d.comb += bus.read_data.eq(Mux(bus.select, mine, 0))
         aged = []
         for n in range(unit.post_traces):
             trace = Signal(TRACE_BITS, name=f"y{n + 1}", reset_less=True)
             m.d.sync += trace.eq(self._raised(f"y{n + 1}", mine.word_select(n, TRACE_BITS), fired))
             aged.append(self._aged(m, f"y{n + 1}", trace))
-        m.d.comb += [
-            ram.write_address.eq(Mux(self.clear, self.clear_index, neuron[TRACE_STAGES + 2])),
-            ram.write_data.eq(Mux(self.clear, 0, Cat(aged))),
-            ram.write_enable.eq(self.clear | tracing[TRACE_STAGES + 2]),
-        ]
+        self._write_state(m, ram, neuron[TRACE_STAGES + 2], Cat(aged), tracing[TRACE_STAGES + 2])
         return lanes, lane_flags
 
     def _raised(self, name: str, trace: Value, event: Value) -> Value:
@@ -565,12 +597,9 @@ class LearningUnit(wiring.Component):
             ram.read_address.eq(addresses[delay]),
             ram.read_enable.eq(1),
             changes.tags.as_value().eq(tags),
-            ram.write_address.eq(Mux(self.clear, self.clear_index, address)),
-            ram.write_data.eq(
-                Mux(self.clear, 0, Cat(changes.result[lane][: self.unit.tag_bits] for lane in range(self.config.lanes)))
-            ),
-            ram.write_enable.eq(self.clear | write),
         ]
+        results = Cat(changes.result[lane][: self.unit.tag_bits] for lane in range(self.config.lanes))
+        self._write_state(m, ram, address, results, write)
         m.d.sync += tags.eq(ram.read_data)
 
     def _add_random(self, m: Module, states: list[Value], index: list[Value], target: Value, words: list[Value]) -> Value:
@@ -583,9 +612,13 @@ class LearningUnit(wiring.Component):
         product: Value = Const(0, RANDOM_BITS)
         for bit in range(bits_for(config.axons)):
             product ^= Mux(index[0][bit], INDEX_STEP << bit & 0xFFFFFFFF, 0)
-        phase = Mux(
-            states[0] == State.PRE, Const(Phase.PRE, 2), Mux(states[0] == State.POST, Const(Phase.POST, 2), Const(Phase.EPOCH, 2))
-        )
+        phase = Signal(2, name="mixed_phase")
+        phases = {State.PRE: Phase.PRE, State.POST: Phase.POST, State.EPOCH: Phase.EPOCH, State.TEACH: Phase.TEACH}
+        with m.Switch(states[0]):
+            for which, number_of in phases.items():
+                if number_of in self.unit.phases:
+                    with m.Case(which):
+                        m.d.comb += phase.eq(number_of)
         m.d.comb += scattered.eq(product ^ LEARNING_INDEX ^ Cat(Const(0, PHASE_INDEX_SHIFT), phase, target))
         x = Signal(RANDOM_BITS, name="mixed", reset_less=True)
         m.d.sync += x.eq(self.key ^ scattered)

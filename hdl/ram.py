@@ -227,7 +227,7 @@ class BankedRam(wiring.Component):
         bank_bits = (self.banks - 1).bit_length()
         bus_row, bus_bank = bus.index[bank_bits:], bus.index[:bank_bits]
         chunks = {}
-        read_data = Signal(self.banks * self.width)
+        read_data = Signal(self.banks * self.width, reset_less=True)
         if self.fabric.slow_block_ram:
             # Blocks that use the memory register its output too; synthesis merges the registers.
             m.d.sync += read_data.eq(self.read_data)

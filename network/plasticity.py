@@ -135,17 +135,28 @@ class Plasticity:
         ConfigError
             If the rule is wrong.
         """
-        everything = Learning(pre_traces=MAX_TRACES, post_traces=MAX_TRACES, tag_bits=tag_bits, membrane_flag=True, terms=MAX_TERMS)
-        rule = compile_rule(self.rule, everything, weight_bits, digits=self.digits)
+        everything = Learning(
+            pre_traces=MAX_TRACES, post_traces=MAX_TRACES, tag_bits=tag_bits, membrane_flag=True, teacher=True, terms=MAX_TERMS
+        )
+        rule = self._compiled(everything, weight_bits)
         count = sum(rule.counts.values())
-        used = {First(number).name.lower() for number in rule.terms["first"][:count].tolist()}
-        used |= {Second(number).name.lower() for number in rule.terms["second"][:count].tolist()}
+        terms = {name: values[:count] for name, values in rule.terms.items()}
+        first, second = _variables(rule)
+        used = first | second
+        offsets = any(
+            (terms[f"{which}_compared"] | ((terms[which] != First.NONE) & (terms[f"{which}_constant"] != 0))).any()
+            for which in ("first", "second")
+        )
         return Learning(
             pre_traces=max((number for number in (1, 2) if f"x{number}" in used), default=0),
             post_traces=max((number for number in (1, 2) if f"y{number}" in used), default=0),
             tag_bits=tag_bits if "t" in used or rule.terms["target"].any() else 0,
             membrane_flag="v0" in used,
+            teacher=rule.counts["teach_terms"] > 0,
             terms=max(1, count),
+            offsets=offsets,
+            weight_factor="w" in used,
+            neuron_products=bool(first & {"y1", "y2"}),
         )
 
     def compiled(self, core: CoreConfig) -> Rule:
@@ -160,7 +171,19 @@ class Plasticity:
             raise ConfigError(
                 f"the core cannot learn; generate it with learning=Learning(...), for this rule {self.unit(core.weight_bits)!r}"
             )
-        return compile_rule(self.rule, core.learning, core.weight_bits, digits=self.digits)
+        return self._compiled(core.learning, core.weight_bits)
+
+    def _compiled(self, unit: Learning, weight_bits: int) -> Rule:
+        nearest = {name: self._impulse(name) for name in unit.traces if name in self.nearest}
+        return compile_rule(self.rule, unit, weight_bits, digits=self.digits, nearest=nearest)
+
+    def _impulse(self, name: str) -> int:
+        """What an event adds to a trace, in its unit."""
+        impulse, limit = self.impulse.get(name, 1.0), (1 << TRACE_BITS) - 1
+        units = round(impulse * (1 << TRACE_FRACTION_BITS)) if 0 <= impulse < math.inf else -1
+        if not 0 <= units <= limit:
+            raise ConfigError(f"impulse of {name} is {impulse:g}; it must be 0 to {limit / (1 << TRACE_FRACTION_BITS):g}")
+        return units
 
     def words(self, core: CoreConfig) -> dict[str, WordArray]:
         """Contents of the regions ``learning``, ``rules`` and ``modulation``.
@@ -173,7 +196,7 @@ class Plasticity:
         rule = self.compiled(core)
         unit = core.learning
         assert unit is not None
-        traces = self._traces(unit)
+        traces = self._traces(unit, set().union(*_variables(rule)))
         largest = 1 << (core.weight_bits - 1)
         if not -largest <= self.low <= self.high < largest:
             raise ConfigError(
@@ -194,24 +217,31 @@ class Plasticity:
             "modulation": modulation_layout().pack(modulation),
         }
 
-    def _traces(self, unit: Learning) -> dict[str, int]:
-        """Settings of the traces."""
+    def _traces(self, unit: Learning, used: set[str]) -> dict[str, int]:
+        """Settings of the traces; those that the rule does not use stay 0 unless they have a time constant."""
         for what, names in (("tau", self.tau), ("impulse", self.impulse), ("nearest", self.nearest)):
             unknown = sorted(set(names) - set(unit.traces))
             if unknown:
                 raise ConfigError(f"{what} names {', '.join(unknown)}; the core has {', '.join(unit.traces) or 'no traces'}")
-        result = {}
+        result: dict[str, int] = {}
         for name in unit.traces:
-            tau, impulse = self.tau.get(name), self.impulse.get(name, 1.0)
+            tau = self.tau.get(name)
+            if tau is None and name not in used:
+                result |= {f"{name}_{what}": 0 for what in ("decay", "impulse", "nearest")}
+                continue
             if tau is None:
                 raise ConfigError(f"the trace {name} has no time constant; give tau={{{name!r}: TICKS}}")
             if not 0 < tau <= MAX_TAU:
                 raise ConfigError(f"tau of {name} is {tau:g} ticks; it must be above 0 and at most {MAX_TAU:.0f}")
-            units = round(impulse * (1 << TRACE_FRACTION_BITS)) if 0 <= impulse < math.inf else -1
-            limit = (1 << TRACE_BITS) - 1
-            if not 0 <= units <= limit:
-                raise ConfigError(f"impulse of {name} is {impulse:g}; it must be 0 to {limit / (1 << TRACE_FRACTION_BITS):g}")
             result[f"{name}_decay"] = round((1 << DECAY_BITS) * math.exp(-1 / tau))
-            result[f"{name}_impulse"] = units
+            result[f"{name}_impulse"] = self._impulse(name)
             result[f"{name}_nearest"] = int(name in self.nearest)
         return result
+
+
+def _variables(rule: Rule) -> tuple[set[str], set[str]]:
+    """Names of the variables of first and of second factors."""
+    count = sum(rule.counts.values())
+    first = {First(number).name.lower() for number in rule.terms["first"][:count].tolist()}
+    second = {Second(number).name.lower() for number in rule.terms["second"][:count].tolist()}
+    return first, second

@@ -40,7 +40,7 @@ COMPARED_FRACTION_BITS = SEEN_FRACTION_BITS
 _LARGEST_SHIFT = (1 << SHIFT_BITS) - 1
 #: Target of each left side, phase of each trigger.
 TARGETS = {"dw": Target.WEIGHT, "dt": Target.TAG}
-TRIGGERS = {"x0": Phase.PRE, "y0": Phase.POST, "u": Phase.EPOCH}
+TRIGGERS = {"x0": Phase.PRE, "y0": Phase.POST, "u": Phase.EPOCH, "z0": Phase.TEACH}
 #: Variables: those of the first factor only, of both, of the second only; so the one with the lower number is the first factor.
 _RANK = {name: number for number, name in enumerate(("x0", "x1", "x2", "r", "y1", "y2", "w", "t", "v0"))}
 _FIRST = {member.name.lower(): member for member in First if member != First.NONE}
@@ -64,7 +64,7 @@ class Rule:
     terms : dict of int64 array ``[learning.terms]``
         Fields of ``term_layout``; those behind the last term are 0.
     counts : dict of int
-        ``pre_terms``, ``post_terms`` and ``epoch_terms`` of ``settings_layout``.
+        Those of ``settings_layout``: ``pre_terms`` and the other phases'.
     text : str
         The rule with the constants that the terms have, one product for each term. With the same digits it compiles to these.
     error : float
@@ -109,7 +109,9 @@ _Sum = dict[_Key, Fraction]
 _NUMBER: _Key = ((), ())
 
 
-def compile_rule(text: str, learning: Learning, weight_bits: int, *, digits: int = 3) -> Rule:
+def compile_rule(
+    text: str, learning: Learning, weight_bits: int, *, digits: int = 3, nearest: Mapping[str, int] | None = None
+) -> Rule:
     """Compile a rule, and check with ``check_learning`` that no change can overflow.
 
     Parameters
@@ -121,6 +123,8 @@ def compile_rule(text: str, learning: Learning, weight_bits: int, *, digits: int
     weight_bits : int
     digits : int
         Most powers of two, added or subtracted, for the constant of a product of two variables, 1 to 8; each takes a term.
+    nearest : dict of int or None
+        Impulses of the traces that an event sets to it; the others can reach 4.
 
     Raises
     ------
@@ -150,12 +154,14 @@ def compile_rule(text: str, learning: Learning, weight_bits: int, *, digits: int
         raise ConfigError("the rule changes nothing: all its products cancel")
     if len(ordered) > learning.terms:
         raise ConfigError(f"the rule needs {len(ordered)} terms; the core has {learning.terms}: raise terms, or lower digits")
-    counts = {f"{phase.name.lower()}_terms": sum(len(rows[phase, target]) for target in Target) for phase in Phase}
+    counts = {f"{phase.name.lower()}_terms": sum(len(rows[phase, target]) for target in Target) for phase in learning.phases}
     names = [field.name for field in term_layout(learning, weight_bits).fields]
     ordered += [{}] * (learning.terms - len(ordered))
     terms = {name: np.array([row.get(name, 0) for row in ordered], np.int64) for name in names}
-    settings = {name: np.array([value]) for name, value in (*counts.items(), ("low", 0), ("high", 0))}
-    check_learning(learning, weight_bits, settings, terms)
+    numbers = counts | {"low": 0, "high": 0}
+    for name in learning.traces:
+        numbers |= {f"{name}_nearest": int(name in (nearest or {})), f"{name}_impulse": (nearest or {}).get(name, 0)}
+    check_learning(learning, weight_bits, {name: np.array([value]) for name, value in numbers.items()}, terms)
     return Rule(terms, counts, describe(terms, counts), parser.error)
 
 
@@ -163,19 +169,29 @@ def _terms(parser: _Parser, key: _Key, constant: Fraction, place: _Token, digits
     """Phase of a product, the fields of its terms except target and last, and the relative error of its constant."""
     triggers, atoms = key
     if not triggers:
-        parser.fail(place, "no trigger: a product needs x0 (its axon had an event), y0 (its neuron fired) or u (an epoch ended)")
+        parser.fail(
+            place,
+            "no trigger: a product needs x0 (its axon had an event), y0 (its neuron fired), z0 (its teacher) or u (an epoch ended)",
+        )
     if "u" in triggers and len(triggers) > 1:
         parser.fail(place, f"u and {triggers[-1]} in one product: at the end of an epoch there are no events; use traces")
-    if triggers == ("x0", "y0"):
-        # The synapse is visited when its neuron fires, and then x0 is a variable like others.
+    if "y0" in triggers and "z0" in triggers:
+        parser.fail(place, "y0 and z0 in one product: a visit is for the neuron's spike or for its teacher's; use traces")
+    if "x0" in triggers and len(triggers) > 1:
+        # The synapse is visited when its neuron or teacher fires, and then x0 is a variable like others.
         atoms = (_Atom(_RANK["x0"], "x0", 0, False), *atoms)
     names = " * ".join(atom.name for atom in atoms)
     if len(atoms) > 2:
         parser.fail(place, f"{len(atoms)} variables in one product ({names}); a term has two factors")
-    first = atoms[0] if atoms and (len(atoms) == 2 or atoms[0].name in _FIRST) else None
+    # A variable of the neuron that stands alone is the second factor, which each lane has anyway.
+    first = atoms[0] if atoms and (len(atoms) == 2 or atoms[0].name not in _SECOND) else None
     second = atoms[-1] if atoms and (len(atoms) == 2 or not first) else None
     if first and second and (first.name not in _FIRST or second.name not in _SECOND):
         parser.fail(place, f"{names}: one factor must be {', '.join(_FIRST)}, the other {', '.join(_SECOND)}")
+    if first and second and first.name in _SECOND and not parser.learning.neuron_products:
+        parser.fail(place, f"{names}: the core was generated without products of two such variables: set neuron_products")
+    if not parser.learning.offsets and any(atom.constant or atom.compared for atom in atoms):
+        parser.fail(place, f"{names}: the core was generated without sums and comparisons as factors: set offsets")
     row: dict[str, int] = {
         "first": _FIRST[first.name] if first else First.NONE,
         "second": _SECOND[second.name] if second else Second.NONE,
@@ -203,7 +219,7 @@ def _terms(parser: _Parser, key: _Key, constant: Fraction, place: _Token, digits
             negative, mantissa = (not negative, -mantissa) if mantissa >> MANTISSA_BITS else (negative, mantissa)
             row["first_constant" if second else "second_constant"] = mantissa
         found.append(row | {"negative": int(negative), "shift": shift})
-    phase = Phase.POST if "y0" in triggers else TRIGGERS[triggers[0]]
+    phase = TRIGGERS[max(triggers, key=list(TRIGGERS).index)]
     return phase, found, float(abs(value - scaled) / scaled)
 
 
@@ -353,13 +369,15 @@ class _Parser:
 
     def variable(self, token: _Token) -> _Key:
         name = token.text
+        if name == "z0" and not self.learning.teacher:
+            self.fail(token, "the core was generated without z0: set teacher")
         if name in TRIGGERS:
             return (name,), ()
         if name not in _RANK:
             self.fail(token, f"no such variable; there are {', '.join(sorted({*_RANK, *TRIGGERS}))}")
         if name not in self.learning.variables:
             trace = f"{name}: raise {'pre' if name[0] == 'x' else 'post'}_traces to {name[-1]}"
-            remedy = {"t": "a tag: set tag_bits to 8 or 16", "v0": "v0: set membrane_flag"}
+            remedy = {"t": "a tag: set tag_bits to 8 or 16", "v0": "v0: set membrane_flag", "w": "w as a factor: set weight_factor"}
             self.fail(token, f"the core was generated without {remedy.get(name, trace)}")
         return (), (_Atom(_RANK[name], name, 0, False),)
 
@@ -463,10 +481,10 @@ def describe(terms: Mapping[str, IntArray], counts: Mapping[str, int]) -> str:
     terms : dict of int64 array ``[learning.terms]``
         Fields of ``term_layout``.
     counts : dict of int
-        ``pre_terms``, ``post_terms`` and ``epoch_terms``.
+        ``pre_terms`` and the other phases'.
     """
     sums: dict[int, list[str]] = {}
-    triggers = [trigger for trigger, phase in TRIGGERS.items() for _ in range(counts[f"{phase.name.lower()}_terms"])]
+    triggers = [trigger for trigger, phase in TRIGGERS.items() for _ in range(counts.get(f"{phase.name.lower()}_terms", 0))]
     for number, trigger in enumerate(triggers):
         row = {name: int(values[number]) for name, values in terms.items()}
         sums.setdefault(row["target"], []).append(_product(row, trigger))

@@ -10,7 +10,7 @@ from spikeloom.arch.config import AXON_TYPES, DELAY_SLOTS, MAX_DELAY, TYPE_WEIGH
 from spikeloom.arch.errors import ConfigError
 from spikeloom.arch.image import LoadableImage, PortMap
 from spikeloom.arch.layout import IntArray, WordArray
-from spikeloom.arch.learning import First, Learning, Phase, Second, check_learning, settings_layout, term_layout
+from spikeloom.arch.learning import First, Learning, Second, check_learning, settings_layout, term_layout
 from spikeloom.arch.memory_map import pack_neurons, regions
 from spikeloom.arch.packet import Destination, hops
 from spikeloom.arch.short_term import short_term_layout
@@ -158,16 +158,18 @@ def _random_memory(chip: ChipConfig, number: int, outputs: int, rng: np.random.G
 def _random_learning(config: CoreConfig, unit: Learning, rng: np.random.Generator) -> dict[str, dict[str, IntArray]]:
     """Rules of any terms that cannot overflow, and settings."""
     bits = config.weight_bits
-    firsts: list[int] = [First.NONE, First.X0, First.R, *(First[name.upper()] for name in unit.traces)]
-    seconds: list[int] = [Second.NONE, Second.W, *(Second[name.upper()] for name in unit.traces if name[0] == "y")]
-    seconds += [Second.T] * bool(unit.tag_bits) + [Second.V0] * unit.membrane_flag
+    firsts: list[int] = [First.NONE, First.X0, First.R]
+    firsts += [First[name.upper()] for name in unit.traces if name[0] == "x" or unit.neuron_products]
+    seconds: list[int] = [Second.NONE, *(Second[name.upper()] for name in unit.traces if name[0] == "y")]
+    seconds += [Second.W] * unit.weight_factor + [Second.T] * bool(unit.tag_bits) + [Second.V0] * unit.membrane_flag
     layout = term_layout(unit, bits)
     rules = {field.name: np.zeros(unit.terms, np.int64) for field in layout.fields}
     settings = {field.name: rng.integers(field.low, field.high, 1, endpoint=True) for field in settings_layout(unit, bits).fields}
     second_limit = 1 << (unit.second_constant_bits(bits) - 1)
     number = 0
-    for phase in Phase:
-        room = unit.terms - number if phase == Phase.EPOCH else unit.terms // 2
+    for phase in unit.phases:
+        room = unit.terms - number
+        room = room if phase == unit.phases[-1] else min(room, unit.terms // 2)
         count = int(rng.integers(int(rng.random() < 0.8), room, endpoint=True)) if room else 0
         settings[f"{phase.name.lower()}_terms"] = np.array([count])
         tags = int(rng.integers(0, count + 1)) if unit.tag_bits else 0
@@ -179,11 +181,14 @@ def _random_learning(config: CoreConfig, unit: Learning, rng: np.random.Generato
                 "second": seconds[rng.integers(len(seconds))],
                 "target": int(place >= count - tags),
                 "last": place in (count - tags - 1, count - 1),
-                "first_compared": rng.random() < 0.2,
-                "second_compared": rng.random() < 0.2,
+                "first_compared": unit.offsets and rng.random() < 0.2,
+                "second_compared": unit.offsets and rng.random() < 0.2,
                 "first_constant": 0 if rng.random() < 0.5 else int(rng.integers(-(1 << 12), 1 << 12)),
                 "second_constant": 0 if rng.random() < 0.5 else int(rng.integers(-second_limit, second_limit)),
             }
+            for factor in ("first", "second"):
+                if term[factor] and not unit.offsets:
+                    term[f"{factor}_constant"] = 0
             for name, value in term.items():
                 rules[name][number] = value
             number += 1

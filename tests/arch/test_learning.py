@@ -101,11 +101,50 @@ def test_a_tag_is_refused_where_there_is_none() -> None:
         ({"terms": 0}, r"terms is 0; it must be 1 to 32 \(nearest: 1\)"),
         ({"terms": 33}, r"terms is 33; it must be 1 to 32 \(nearest: 32\)"),
         ({"membrane_flag": 1}, "membrane_flag must be True or False, not 1"),
+        ({"teacher": None}, "teacher must be True or False, not None"),
+        ({"offsets": "no"}, "offsets must be True or False, not 'no'"),
+        ({"weight_factor": 0}, "weight_factor must be True or False, not 0"),
+        ({"neuron_products": 2}, "neuron_products must be True or False, not 2"),
     ],
 )
 def test_a_unit_out_of_range_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=f"^{message}$"):
         Learning(**arguments)
+
+
+def test_a_teacher_stands_in_the_same_word() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^a teacher needs lanes of 2 or more, since a neuron and its teacher stand in one word$"
+    ):
+        CoreConfig(lanes=1, learning=Learning(teacher=True))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"first": First.Y1}, "pre term 0: its first factor is y1; the core needs neuron_products for this"),
+        (
+            {"first": First.X1, "first_constant": -3},
+            "pre term 0: its first factor is a sum or a comparison; the core needs offsets for this",
+        ),
+        ({"second_compared": 1}, "pre term 0: its second factor is a sum or a comparison; the core needs offsets for this"),
+        ({"second": Second.W}, "pre term 0: it uses w, which the core was not generated with"),
+    ],
+)
+def test_what_was_left_out_is_refused(row: dict[str, int], message: str) -> None:
+    plain = dataclasses.replace(UNIT, offsets=False, weight_factor=False, neuron_products=False)
+    check_learning(plain, 8, *contents({"first": First.X1, "second": Second.Y2, "shift": 8}))
+    with pytest.raises(ConfigError, match=f"^{message}$"):
+        check_learning(plain, 8, *contents(row))
+
+
+def test_a_nearest_trace_is_no_larger_than_its_impulse() -> None:
+    row = {"first": First.X1, "second_constant": 400, "shift": 0}
+    with pytest.raises(ConfigError, match=r"can change a weight by 399\.902 at once"):
+        check_learning(UNIT, 8, *contents(row))
+    check_learning(UNIT, 8, *contents(row, x1_nearest=1, x1_impulse=1 << 14))
+    with pytest.raises(ConfigError, match=r"can change a weight by 200 at once"):
+        check_learning(UNIT, 8, *contents(row, x1_nearest=1, x1_impulse=1 << 15))
 
 
 def test_a_unit_as_plain_data() -> None:
@@ -129,4 +168,4 @@ def test_terms_and_settings_fit_bus_words() -> None:
                 assert all(field.bits <= 32 for field in layout.fields)
             # The hardware looks at the target when the first slice is written.
             assert term_layout(unit, bits).offset("target") < 32
-    assert [phase.name for phase in Phase] == ["PRE", "POST", "EPOCH"]
+    assert [phase.name for phase in Phase] == ["PRE", "POST", "EPOCH", "TEACH"]

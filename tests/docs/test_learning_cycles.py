@@ -50,7 +50,7 @@ def ticks(fabric, plasticity, spikes):
 
 @pytest.mark.parametrize(
     ("fabric", "latency", "least"),
-    [(GENERIC, 17, 1), (dataclasses.replace(ECP5, block_ram_depth=32), 18, 1), (ICE40_ULTRAPLUS, 17, 2)],
+    [(GENERIC, 19, 1), (dataclasses.replace(ECP5, block_ram_depth=32), 20, 1), (ICE40_ULTRAPLUS, 19, 2)],
     ids=["generic", "weights in parts", "one port"],
 )
 def test_cycles_of_a_tick(fabric, latency, least):
@@ -74,4 +74,4 @@ def test_cycles_of_spikes():
     spikes[1, [0, 9]] = True
     learns, _ = ticks(GENERIC, PLASTICITY, spikes)
     frozen, _ = ticks(GENERIC, dataclasses.replace(PLASTICITY, enabled=False), spikes)
-    assert learns[1] - frozen[1] == 2 * WORDS + 17 + 2 * AXONS * 2 + 17
+    assert learns[1] - frozen[1] == 2 * WORDS + 19 + 2 * AXONS * 2 + 19

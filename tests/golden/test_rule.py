@@ -132,7 +132,7 @@ def test_equal_to_fractions(
     parts: list[tuple[int, Fraction, list[str], dict[str, int], Fraction]], phase: Phase, target: Target
 ) -> None:
     # All products of a text share the variables, so each has a text of its own here, and the sum a second one without variables.
-    trigger, name = ("x0", "y0", "u")[phase], ("dw", "dt")[target]
+    trigger, name = ("x0", "y0", "u", "z0")[phase], ("dw", "dt")[target]
     for sign, coefficient, factors, variables, value in parts:
         exponent = 1 - coefficient.denominator.bit_length()
         text = f"{name} = {'-' * (sign < 0)}{coefficient.numerator} * 2^{exponent} * {' * '.join([*factors, trigger])}"
@@ -165,7 +165,7 @@ def test_other_texts_are_refused(text: str, shown: str) -> None:
 
 # The learning unit --------------------------------------------------------------------------------------------------------
 
-FULL = Learning(pre_traces=2, post_traces=2, tag_bits=16, membrane_flag=True, terms=32)
+FULL = Learning(pre_traces=2, post_traces=2, tag_bits=16, membrane_flag=True, teacher=True, terms=32)
 #: Constants are so large that weights change without stochastic rounding.
 RULES = {
     "pair STDP": "dw = 0.7 * x1 * y0 - 0.6 * x0 * y1",
@@ -243,6 +243,7 @@ def _follow(rule: Rule, bits: int, seed: int) -> int:
         for name in ("x1", "x2"):
             raised(name, active)
         visit(Phase.POST, fired, active)
+        visit(Phase.TEACH, fired.reshape(6, 2)[:, ::-1].reshape(12), active)
         for name in ("y1", "y2"):
             raised(name, fired)
         for name, values in traces.items():

@@ -39,7 +39,7 @@ LONG = 20_000
 
 @pytest.fixture(scope="module")
 def library() -> ctypes.CDLL:
-    found = ctypes.CDLL(str(compile_library(to_verilog(Link(fabric=POISONED), "link"), "link", HARNESS, optimise="-O1")))
+    found = ctypes.CDLL(str(compile_library(to_verilog(Link(fabric=POISONED), "link"), "link", HARNESS)))
     found.link_new.restype = ctypes.c_void_p
     found.link_new.argtypes = [ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32]
     found.link_free.argtypes = [ctypes.c_void_p]

@@ -19,6 +19,8 @@ from spikeloom.network.plasticity import MAX_TAU, Plasticity
 
 RULE = "dw = 2 * x1 * y0 - 1.5 * x0 * y1"
 PAIR = Plasticity(rule=RULE, tau={"x1": 20, "y1": 30})
+PLAIN: dict[str, Any] = {"offsets": False, "weight_factor": False, "neuron_products": False}
+PRODUCTS = {"neuron_products": True}
 
 
 def core(learning: Learning | None = None, **fields: Any) -> CoreConfig:
@@ -28,11 +30,15 @@ def core(learning: Learning | None = None, **fields: Any) -> CoreConfig:
 @pytest.mark.parametrize(
     ("rule", "unit"),
     [
-        (RULE, Learning(pre_traces=1, post_traces=1, terms=2)),
-        ("dw = 2 * x2 * y0", Learning(pre_traces=2, post_traces=0, terms=1)),
-        ("dw = 2^-3 * x0 * y2 * v0", Learning(pre_traces=0, post_traces=2, membrane_flag=True, terms=1)),
-        ("dt = x1 * y0", Learning(pre_traces=1, post_traces=0, tag_bits=8, terms=1)),
-        ("dw = 2^-3 * u * r * t", Learning(pre_traces=0, post_traces=0, tag_bits=8, terms=1)),
+        (RULE, Learning(terms=2, **PLAIN)),
+        ("dw = 2 * x2 * y0", Learning(pre_traces=2, post_traces=0, terms=1, **PLAIN)),
+        ("dw = 2^-3 * x0 * y2 * v0", Learning(pre_traces=0, post_traces=2, membrane_flag=True, terms=1, **PLAIN | PRODUCTS)),
+        ("dt = x1 * y0", Learning(post_traces=0, tag_bits=8, terms=1, **PLAIN)),
+        ("dw = 2^-3 * u * r * t", Learning(pre_traces=0, post_traces=0, tag_bits=8, terms=1, **PLAIN)),
+        ("dw = x1 * z0 - x1 * y0", Learning(post_traces=0, teacher=True, terms=2, **PLAIN)),
+        ("dw = 2^-1 * u * w", Learning(pre_traces=0, post_traces=0, terms=1, **PLAIN | {"weight_factor": True})),
+        ("dw = y0 * (x1 - 0.5)", Learning(post_traces=0, terms=1, **PLAIN | {"offsets": True})),
+        ("dw = x0 * (y1 > 0.5)", Learning(pre_traces=0, terms=1, **PLAIN | {"offsets": True})),
     ],
 )
 def test_the_smallest_unit_is_found(rule: str, unit: Learning) -> None:
@@ -146,3 +152,12 @@ def test_a_narrow_accumulator_must_hold_what_weights_may_become() -> None:
     config = core(PAIR.unit(8), accumulator_bits=9)
     with pytest.raises(ImageError, match=r"its weights could sum to 0\.\.762, beyond the 9-bit accumulator"):
         image_from_arrays(ChipConfig(cores=(config,)), [arrays(PAIR)])
+
+
+def test_traces_that_the_rule_does_not_use_need_no_time_constant() -> None:
+    larger = core(Learning(pre_traces=2, post_traces=2, terms=8))
+    words = PAIR.words(larger)
+    assert larger.learning is not None
+    settings = regions(larger)["learning"].layout.unpack(words["learning"])
+    assert settings["x1_decay"] > 0
+    assert not any(settings[f"{name}_{what}"] for name in ("x2", "y2") for what in ("decay", "impulse", "nearest"))

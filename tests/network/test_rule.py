@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 
 from spikeloom.arch.errors import ConfigError
 from spikeloom.arch.layout import IntArray
-from spikeloom.arch.learning import FLAG, First, Learning, Phase, Second, Target, first_range, second_range, term_layout
+from spikeloom.arch.learning import FLAG, First, Learning, Phase, Second, Target, factor_range, term_layout
 from spikeloom.golden.rule import change
 from spikeloom.network.rule import Rule, compile_rule, describe
 
-FULL = Learning(pre_traces=2, post_traces=2, tag_bits=16, membrane_flag=True, terms=32)
+FULL = Learning(pre_traces=2, post_traces=2, tag_bits=16, membrane_flag=True, teacher=True, terms=32)
 SMALL = Learning(pre_traces=1, post_traces=1, terms=4)
+PLAIN = Learning(pre_traces=1, post_traces=2, terms=4, offsets=False, weight_factor=False, neuron_products=False)
 #: What the rules of the literature need beside weights of 8 bits.
-LITERATURE = Learning(pre_traces=2, post_traces=2, tag_bits=8, membrane_flag=True, terms=4)
+LITERATURE = Learning(pre_traces=2, post_traces=2, tag_bits=8, membrane_flag=True, teacher=True, terms=4)
 
 
 def compiled(text: str, learning: Learning = FULL, bits: int = 8, **options: Any) -> Rule:
@@ -57,7 +58,7 @@ class Row(NamedTuple):
 
 
 def rows(rule: Rule) -> list[Row]:
-    phases = [phase for phase in Phase for _ in range(rule.counts[f"{phase.name.lower()}_terms"])]
+    phases = [phase for phase in Phase for _ in range(rule.counts.get(f"{phase.name.lower()}_terms", 0))]
     found = []
     for number, phase in enumerate(phases):
         row = {name: int(values[number]) for name, values in rule.terms.items()}
@@ -79,7 +80,7 @@ def test_pair_stdp() -> None:
     # x1 has 10 bits behind the point, the change 12: 2^-4 x1 is x1 >> 2 in units of the change; 2^-5 y1 is y1 >> 3.
     rule = compiled("dw = 2^-4 * x1 * y0 - 2^-5 * x0 * y1", SMALL)
     assert rows(rule) == [
-        Row("PRE", "WEIGHT", "-", "Y1", 0, "NONE", 1, 3),
+        Row("PRE", "WEIGHT", "-", "NONE", 1, "Y1", 0, 3),
         Row("POST", "WEIGHT", "+", "X1", 0, "NONE", 1, 2),
     ]
     assert rule.counts == {"pre_terms": 1, "post_terms": 1, "epoch_terms": 0}
@@ -133,7 +134,7 @@ def test_a_constant_of_two_variables_is_split_into_powers_of_two() -> None:
 def test_a_reward_gates_a_tag() -> None:
     text = "dt = x1 * y0 - x0 * y1 - 2^-5 * t * u\n  # the reward\ndw = 2^-6 * r * t * u"
     assert rows(compiled(text)) == [
-        Row("PRE", "TAG", "-", "Y1", 0, "NONE", 4, 0),
+        Row("PRE", "TAG", "-", "NONE", 4, "Y1", 0, 0),
         Row("POST", "TAG", "+", "X1", 0, "NONE", 4, 0),
         Row("EPOCH", "WEIGHT", "+", "R", 0, "T", 0, 4),
         Row("EPOCH", "TAG", "-", "NONE", 128, "T", 0, 0),
@@ -186,13 +187,13 @@ def test_comparisons_are_of_integers(comparison: str, constant: int, inverted: b
 
 def test_a_comparison_counts_one() -> None:
     # 1024 * 4 is 1 in units of the change.
-    assert rows(compiled("dw = x0 * (y1 >= 0.5)", SMALL)) == [Row("PRE", "WEIGHT", "+", "Y1", -512, "NONE", 4, 0, (1, 0))]
+    assert rows(compiled("dw = x0 * (y1 >= 0.5)", SMALL)) == [Row("PRE", "WEIGHT", "+", "NONE", 4, "Y1", -512, 0, (0, 1))]
     assert rows(compiled("dw = -x0 * (w > 2)", SMALL)) == [Row("PRE", "WEIGHT", "-", "NONE", 4, "W", -3, 0, (0, 1))]
     assert rows(compiled("dw = x0 * v0")) == [Row("PRE", "WEIGHT", "+", "NONE", 4, "V0", 0, 0)]
 
 
 def test_the_largest_constant_needs_the_negative_of_its_mantissa() -> None:
-    assert rows(compiled("dw = 1024 * x0 * (y1 >= 0.5)")) == [Row("PRE", "WEIGHT", "-", "Y1", -512, "NONE", -4096, 0, (1, 0))]
+    assert rows(compiled("dw = 1024 * x0 * (y1 >= 0.5)")) == [Row("PRE", "WEIGHT", "-", "NONE", -4096, "Y1", -512, 0, (0, 1))]
     assert rows(compiled("dw = -1024 * x0 * (w > 2)")) == [Row("PRE", "WEIGHT", "+", "NONE", -4096, "W", -3, 0, (0, 1))]
     assert rows(compiled("dw = w * u")) == [Row("EPOCH", "WEIGHT", "-", "NONE", -4096, "W", 0, 0)]
 
@@ -283,7 +284,7 @@ def test_powers_of_two_are_the_nearest(digits: int) -> None:
 
 def test_a_constant_beside_a_trace_is_rounded_too() -> None:
     rule = compiled("dw = 2^-2 * x0 * (y1 - 0.2)")
-    assert rows(rule) == [Row("PRE", "WEIGHT", "+", "Y1", -205, "NONE", 1, 0)]
+    assert rows(rule) == [Row("PRE", "WEIGHT", "+", "NONE", 1, "Y1", -205, 0)]
     assert rule.error == pytest.approx(205 / 204.8 - 1)
 
 
@@ -328,7 +329,7 @@ def test_a_mantissa_is_near_its_constant(number: int, digits: int) -> None:
         ("dw = 0^-1 * x0", FULL, 'rule, line 1, column 9 ("1"): an exponent must be whole, from -64 to 64, and not one of 0'),
         ("dw = 1e999 * x0", FULL, 'rule, line 1, column 6 ("1e999"): the number is too large'),
         ("dw = 1e-999999999 * x0", FULL, 'rule, line 1, column 6 ("1e-999999999"): the number is too small'),
-        ("dw = 2 * x3 * y0", FULL, '"x3"): no such variable; there are r, t, u, v0, w, x0, x1, x2, y0, y1, y2'),
+        ("dw = 2 * x3 * y0", FULL, '"x3"): no such variable; there are r, t, u, v0, w, x0, x1, x2, y0, y1, y2, z0'),
         ("dw = x2 * y0", SMALL, 'rule, line 1, column 6 ("x2"): the core was generated without x2: raise pre_traces to 2'),
         ("dw = y2 * x0", SMALL, 'rule, line 1, column 6 ("y2"): the core was generated without y2: raise post_traces to 2'),
         ("dw = t * u", SMALL, 'rule, line 1, column 6 ("t"): the core was generated without a tag: set tag_bits to 8 or 16'),
@@ -338,6 +339,20 @@ def test_a_mantissa_is_near_its_constant(number: int, digits: int) -> None:
         ("dw = 0.1", FULL, 'rule, line 1, column 6 ("0.1"): no trigger: a product needs x0'),
         ("dw = u * y0", FULL, 'rule, line 1, column 6 ("u * y0"): u and y0 in one product: at the end of an epoch there are no'),
         ("dw = u * x0 * y1", FULL, 'rule, line 1, column 6 ("u * x0 * y1"): u and x0 in one product'),
+        (
+            "dw = y0 * z0 * x1",
+            FULL,
+            'rule, line 1, column 6 ("y0 * z0 * x1"): y0 and z0 in one product: a visit is for the neuron\'s',
+        ),
+        ("dw = z0 * x1", SMALL, 'rule, line 1, column 6 ("z0"): the core was generated without z0: set teacher'),
+        ("dw = x0 * w", PLAIN, 'rule, line 1, column 11 ("w"): the core was generated without w as a factor: set weight_factor'),
+        (
+            "dw = y1 * y2 * x0",
+            PLAIN,
+            'column 6 ("y1 * y2 * x0"): y1 * y2: the core was generated without products of two such variables: set neuron_',
+        ),
+        ("dw = (y1 - 0.5) * x0", PLAIN, "y1: the core was generated without sums and comparisons as factors: set offsets"),
+        ("dw = (x1 > 0.5) * y0", PLAIN, "x1: the core was generated without sums and comparisons as factors: set offsets"),
         ("dw = u * y0 * x0", FULL, 'rule, line 1, column 6 ("u * y0 * x0"): u and y0 in one product'),
         ("dw = x1 * y1 * w * y0", FULL, '("x1 * y1 * w * y0"): 3 variables in one product (x1 * y1 * w); a term has two factors'),
         ("dw = w * t * x0", FULL, "w * t: one factor must be x0, x1, x2, y1, y2, r, the other y1, y2, w, t, v0"),
@@ -394,7 +409,7 @@ def test_hostile_texts_end_in_one_line(sign: str) -> None:
         assert len(str(error.value)) < 300
 
 
-WORDS = "dw dt = + - * ^ ** ( ) < >= ; x0 x1 y0 y1 w t r v0 u 0.5 2 -1 1e3 \n # x3 $"
+WORDS = "dw dt = + - * ^ ** ( ) < >= ; x0 x1 y0 z0 y1 w t r v0 u 0.5 2 -1 1e3 \n # x3 $"
 
 
 @given(st.lists(st.sampled_from(WORDS.split(" ")), max_size=30), st.sampled_from(["", "dw = x0 * ", "dw = (y1"]))
@@ -456,8 +471,8 @@ class Product(NamedTuple):
 
 @st.composite
 def products(draw: st.DrawFn) -> Product:
-    trigger = draw(st.sampled_from(["x0", "y0", "u"]))
-    first = "x1 x2 y1 y2 r" + " x0" * (trigger == "y0")
+    trigger = draw(st.sampled_from(["x0", "y0", "u", "z0"]))
+    first = "x1 x2 y1 y2 r" + " x0" * (trigger in ("y0", "z0"))
     several = [draw(factors(first)), draw(factors("y1 y2 w t v0"))]
     several = draw(st.sampled_from([several, several[:1], several[1:], []]))
     bits = sum(factor.bits for factor in several) - 16
@@ -469,10 +484,10 @@ def products(draw: st.DrawFn) -> Product:
 
 def evaluate(rule: Rule, phase: Phase, target: Target, variables: dict[str, IntArray]) -> IntArray:
     """The terms as arch/learning.py defines them."""
-    start = sum(rule.counts[f"{before.name.lower()}_terms"] for before in Phase if before < phase)
+    start = sum(rule.counts[f"{before.name.lower()}_terms"] for before in list(Phase)[: min(phase, len(rule.counts))])
     total = np.zeros(np.broadcast_shapes(*(values.shape for values in variables.values())), np.int64)
     none = {"none": np.zeros(1, np.int64)}
-    for number in range(start, start + rule.counts[f"{phase.name.lower()}_terms"]):
+    for number in range(start, start + rule.counts.get(f"{phase.name.lower()}_terms", 0)):
         row = {name: int(values[number]) for name, values in rule.terms.items()}
         a = (variables | none)[First(row["first"]).name.lower()] + row["first_constant"]
         b = (variables | none)[Second(row["second"]).name.lower()] + row["second_constant"]
@@ -485,8 +500,8 @@ def evaluate(rule: Rule, phase: Phase, target: Target, variables: dict[str, IntA
 
 def random_variables(rng: np.random.Generator, bits: int, tag_bits: int) -> dict[str, IntArray]:
     """Integers ``[axons, neurons]`` of all variables, some at the ends of their ranges."""
-    ranges = {variable.name.lower(): first_range(variable) for variable in First if variable != First.NONE}
-    ranges |= {variable.name.lower(): second_range(variable, bits, tag_bits) for variable in (Second.W, Second.T, Second.V0)}
+    traces = dict.fromkeys(("x1", "x2", "y1", "y2"), 4095)
+    ranges = {name: factor_range(name, traces, bits, tag_bits) for name in ("x0", *traces, "r", "w", "t", "v0")}
     shapes = {"x": (9, 1), "y": (1, 7), "v": (1, 7), "r": (1, 1)}
     found = {}
     for name, (low, high) in ranges.items():
@@ -503,7 +518,7 @@ def test_microcode_golden_and_real_numbers_agree(parts: list[Product], bits: int
     assert isinstance(rule, Rule), rule
     variables = random_variables(np.random.default_rng(seed), bits, FULL.tag_bits)
     real: dict[str, Any] = {name: values / (1 if name in ("w", "t") else 1024) for name, values in variables.items()}
-    for phase, trigger in zip(Phase, ("x0", "y0", "u"), strict=True):
+    for phase, trigger in zip(Phase, ("x0", "y0", "u", "z0"), strict=True):
         for name, target in (("dw", Target.WEIGHT), ("dt", Target.TAG)):
             found = evaluate(rule, phase, target, variables)
             assert np.array_equal(found, change(rule.text, phase, target, variables))

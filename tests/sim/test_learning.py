@@ -20,13 +20,13 @@ from spikeloom.sim.fuzz import compiled_cases
 from spikeloom.sim.rtl_bus import RtlBus
 from tests.sim.geometries import poisoned
 
-FULL = Learning(pre_traces=2, post_traces=2, tag_bits=8, membrane_flag=True, terms=12)
+FULL = Learning(pre_traces=2, post_traces=2, tag_bits=8, membrane_flag=True, teacher=True, terms=12)
 LIF = (Lif(state_bits=16, fraction_bits=2),)
 
 #: Name, core, fabric, cases.
 GEOMETRIES = {
     "one lane, one trace each": (
-        CoreConfig(axons=9, neurons=5, lanes=1, levels=2, models=LIF, learning=Learning(terms=4)),
+        CoreConfig(axons=9, neurons=5, lanes=1, levels=2, models=LIF, learning=Learning(terms=4, weight_factor=False)),
         poisoned(GENERIC),
         40,
     ),
@@ -36,7 +36,7 @@ GEOMETRIES = {
         50,
     ),
     "eight lanes, 4-bit weights, post traces only": (
-        CoreConfig(axons=33, neurons=24, lanes=8, weight_bits=4, levels=1, learning=Learning(pre_traces=0, post_traces=2)),
+        CoreConfig(axons=33, neurons=24, lanes=8, weight_bits=4, levels=1, learning=Learning(pre_traces=0, post_traces=2, teacher=True, neuron_products=False)),
         poisoned(ICE40),
         40,
     ),
@@ -51,7 +51,7 @@ GEOMETRIES = {
     "memory with one port, two models": (
         CoreConfig(
             axons=16, neurons=12, lanes=4, weight_bits=8, levels=1, models=(Lif(state_bits=16), Izhikevich(multipliers=3)),
-            learning=Learning(pre_traces=1, post_traces=1, membrane_flag=True, terms=5),
+            learning=Learning(membrane_flag=True, terms=5, offsets=False, weight_factor=False, neuron_products=False),
         ),
         poisoned(ICE40_ULTRAPLUS),
         40,
