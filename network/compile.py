@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from spikeloom.network.image import Image
 from spikeloom.network.partition import partition
 from spikeloom.network.place import place, traffic
 from spikeloom.network.plan import CorePlan
+from spikeloom.network.plastic import unit_of_all
 from spikeloom.network.quantise import QuantisedNetwork, QuantisedNeurons, Scale, quantise
 from spikeloom.network.verdict import check, core_table, verdict
 
@@ -42,8 +43,8 @@ def compile_network(
     network : Network
         From ``read_nir`` or built in Python.
     board : str
-        Board whose default geometry to use, with a synaptic current and an adaptive threshold if the network needs them; the iCEBreaker if
-        neither this nor ``config`` is given.
+        Board whose default geometry to use, with a synaptic current, an adaptive threshold and the smallest learning unit if the network
+        needs them; the iCEBreaker if neither this nor ``config`` is given.
     config : ChipConfig
         Geometry to use instead.
     weight_bits : int
@@ -66,6 +67,8 @@ def compile_network(
         If the network does not fit; the message lists every resource that is short, by how much, and what to change.
     NetworkError
         If the network cannot be computed in this way.
+    ConfigError
+        If a rule is wrong, or no core can learn by it; the message says which ``learning`` to generate.
     """
     chip = _choose_geometry(network, board, config, weight_bits)
     if not network.outputs:
@@ -129,12 +132,15 @@ def _choose_geometry(network: Network, board: str | None, config: ChipConfig | N
     described = [p.neurons for p in network.populations if isinstance(p.neurons, Neurons)]
     current = any(neurons.current_retention is not None for neurons in described)
     adaptation = any(neurons.adaptation_step is not None for neurons in described)
-    if weight_bits is None:
-        return geometry.chip(current=current, adaptation=adaptation)
-    wide_enough = [width for width in widths if width >= weight_bits]
-    if not wide_enough:
-        raise ConfigError(f"{geometry.name} has no geometry with {weight_bits}-bit weights; the widest is {widths[-1]}")
-    return geometry.chip(wide_enough[0], current=current, adaptation=adaptation)
+    width = None
+    if weight_bits is not None:
+        wide_enough = [width for width in widths if width >= weight_bits]
+        if not wide_enough:
+            raise ConfigError(f"{geometry.name} has no geometry with {weight_bits}-bit weights; the widest is {widths[-1]}")
+        width = wide_enough[0]
+    chip = geometry.chip(width, current=current, adaptation=adaptation)
+    unit = unit_of_all(network, chip.cores[0].weight_bits)
+    return chip if unit is None else replace(chip, cores=tuple(replace(core, learning=unit) for core in chip.cores))
 
 
 def _ports(populations: list[Population]) -> tuple[PortMap, ...]:
@@ -178,6 +184,11 @@ def _activity(
             f"no comparison with real numbers: {', '.join(others)} have no per-step form (another model than lif, or a FixedCell)"
         )
         return [], None
+    learning = [p.name for p in network.projections if p.plasticity is not None]
+    if learning:
+        warnings.append(
+            f"the comparison on the samples computes with the weights at the beginning: {', '.join(learning)} do not learn in it"
+        )
     spikes = array.astype(np.bool_)
     saturated: dict[str, int] = {}
     real, integer = evaluate(network, spikes), evaluate(timed, spikes, quantised, saturated)

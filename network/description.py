@@ -18,6 +18,7 @@ import numpy.typing as npt
 from spikeloom.arch.errors import NetworkError
 from spikeloom.arch.layout import IntArray
 from spikeloom.arch.neuron import NeuronModel
+from spikeloom.network.plasticity import Plasticity
 
 FloatArray = npt.NDArray[np.float64]
 ResetMode = Literal["value", "subtract"]
@@ -270,12 +271,24 @@ class Projection:
     delay : int or None
         Steps between a spike and its effect. 0: in the same step. None: in the same step, or in the next one if it closes a loop, which
         is what the training frameworks do.
+    plasticity : Plasticity or None
+        How its synapses learn; then there is one from every neuron to every other, also where the weight is 0. None: they do not.
+    w_max : float or None
+        Weight for which ``plasticity.high`` stands, so that a weight's LSB is ``w_max / plasticity.high``. None: the cells of ``post`` say
+        what an LSB is.
     """
 
     pre: Population
     post: Population
     weights: FloatArray
     delay: int | None = None
+    plasticity: Plasticity | None = None
+    w_max: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Both ends, for messages."""
+        return f"{self.pre.label} to {self.post.label}"
 
 
 @dataclass(slots=True)
@@ -330,7 +343,16 @@ class Network:
             raise NetworkError(f"{label} has {size} neurons, but the parameters of {len(neurons.retention)}")
         return self._add(Population(label, size, neurons, note))
 
-    def projection(self, pre: Population, post: Population, weights: npt.ArrayLike, delay: float | None = None) -> Projection:
+    def projection(
+        self,
+        pre: Population,
+        post: Population,
+        weights: npt.ArrayLike,
+        delay: float | None = None,
+        *,
+        plasticity: Plasticity | None = None,
+        w_max: float | None = None,
+    ) -> Projection:
         """Add synapses.
 
         Parameters
@@ -340,6 +362,11 @@ class Network:
         weights : array ``[pre.size, post.size]``, or a number for all-to-all
         delay : float or None
             In ms, a multiple of ``dt``; None as in :class:`Projection`.
+        plasticity : Plasticity or None
+            How the synapses learn. All projections that learn and lead to one population have the same.
+        w_max : float or None
+            Weight for which ``plasticity.high`` stands; only if they learn, and the neurons are described in real numbers of which the
+            compiler chooses the unit (``IF_curr_delta``, ``Neurons``).
 
         Raises
         ------
@@ -368,9 +395,41 @@ class Network:
             steps = round(delay / self.dt) if 0 <= delay < math.inf else -1
             if steps < 0 or abs(steps * self.dt - delay) > 1e-6 * max(self.dt, abs(delay)):
                 raise NetworkError(f"projection {name}: the delay {delay} ms is not 0 or a multiple of the step of {self.dt} ms")
-        projection = Projection(pre, post, matrix, steps)
+        projection = Projection(pre, post, matrix, steps, plasticity, w_max)
+        self._check_plasticity(projection)
         self.projections.append(projection)
         return projection
+
+    def _check_plasticity(self, projection: Projection) -> None:
+        plasticity, w_max = projection.plasticity, projection.w_max
+        where = f"projection {projection.name}"
+        if plasticity is None:
+            if w_max is not None:
+                raise NetworkError(f"{where}: w_max is {w_max} without plasticity; give both or none")
+            return
+        if not isinstance(plasticity, Plasticity):
+            raise NetworkError(f"{where}: plasticity must be a Plasticity or None, not {plasticity!r}")
+        if isinstance(projection.post.neurons, ModelNeurons):
+            if w_max is not None:
+                cell = type(projection.post.neurons.cell).__name__
+                raise NetworkError(f"{where}: w_max is {w_max}, but {cell} says itself what an LSB of a weight is; leave it out")
+        elif w_max is None or not 0 < w_max < math.inf:
+            raise NetworkError(
+                f"{where}: w_max is {w_max}; give the weight, above 0, for which high={plasticity.high} of the plasticity stands"
+            )
+        elif plasticity.high < 1:
+            raise NetworkError(f"{where}: high of the plasticity is {plasticity.high}; it must be 1 or more to stand for w_max")
+        for other in self.projections:
+            if other.post is not projection.post or other.plasticity is None:
+                continue
+            if other.plasticity != plasticity:
+                raise NetworkError(
+                    f"{where}: its plasticity differs from that of {other.name}; a neuron's synapses learn by one, so give both the same"
+                )
+            if other.w_max != w_max:
+                raise NetworkError(
+                    f"{where}: w_max is {w_max}, that of {other.name} {other.w_max}; a neuron's weights have one LSB, so give both the same"
+                )
 
     def output(self, population: Population) -> None:
         """Make the spikes of a population an output of the network."""

@@ -55,7 +55,7 @@ def evaluate(
     quantised: QuantisedNetwork | None = None,
     saturated: dict[str, int] | None = None,
 ) -> dict[str, BoolArray]:
-    """Spikes of every population.
+    """Spikes of every population. Weights stay as they are: nothing learns.
 
     Parameters
     ----------

@@ -101,8 +101,35 @@ def _fill_core(config: ChipConfig, number: int, plan: CorePlan, entries: IntArra
         # Neurons of the same number in different cores must not draw the same numbers.
         contents["seed"] = {"seed": np.full(1, number)}
     table = regions(core)
+    plasticity: dict[str, WordArray] = {}
+    if core.learning is not None:
+        contents["rows"]["plastic"], contents["plastic"] = _plastic_axons(core, plan), {"plastic": _plastic_neurons(core, plan)}
+        if plan.plasticity is not None:
+            plasticity = plan.plasticity.words(core)
+        else:
+            names = ("learning", "rules", "modulation")
+            plasticity = {name: np.zeros((table[name].depth, table[name].layout.slices), np.uint32) for name in names}
+    if core.short_term:
+        # A use of 0: weights are plain.
+        plasticity["short_term"] = np.zeros((core.axons, table["short_term"].layout.slices), np.uint32)
     packed = {name: table[name].layout.pack(values) for name, values in contents.items()}
-    return packed | neuron_words(core, neuron_parameters(core, plan.pieces))
+    return packed | plasticity | neuron_words(core, neuron_parameters(core, plan.pieces))
+
+
+def _plastic_axons(core: CoreConfig, plan: CorePlan) -> IntArray:
+    """Whether each axon learns."""
+    result = np.zeros(core.axons, np.int64)
+    for bundle in plan.bundles:
+        result[bundle.axon : bundle.axon + len(bundle.used)] = bundle.plastic
+    return result
+
+
+def _plastic_neurons(core: CoreConfig, plan: CorePlan) -> IntArray:
+    """Whether each neuron learns, by word."""
+    result = np.zeros(core.neuron_slots, np.int64)
+    for piece in plan.pieces:
+        result[piece.first : piece.first + piece.size] = piece.demand.plasticity is not None
+    return result if core.lanes == 1 else result.reshape(-1, core.lanes)
 
 
 def _rows(core: CoreConfig, plan: CorePlan) -> dict[str, dict[str, IntArray]]:

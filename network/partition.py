@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from spikeloom.arch.config import ChipConfig, CoreConfig
-from spikeloom.arch.errors import CapacityError
+from spikeloom.arch.errors import CapacityError, NetworkError
 from spikeloom.arch.layout import IntArray
 from spikeloom.arch.lif import Lif
 from spikeloom.arch.neuron import NeuronModel
@@ -88,8 +88,9 @@ def _demands(
         q = quantised.neurons[population.label]
         inputs = _inputs(network, quantised, population, delays, min(weight_width(core) for core in config.cores if q.suits(core)))
         none = np.zeros(population.size, np.int64)
-        most = sum((np.maximum(synapses.weights, 0).sum(axis=0) for synapses in inputs), none)
-        least = sum((np.minimum(synapses.weights, 0).sum(axis=0) for synapses in inputs), none)
+        bounds = [_bounds(synapses, q) for synapses in inputs]
+        most = sum((np.maximum(high, 0).sum(axis=0) for _, high in bounds), none)
+        least = sum((np.minimum(low, 0).sum(axis=0) for low, _ in bounds), none)
         demands.append(
             Demand(
                 population=population,
@@ -107,19 +108,35 @@ def _demands(
 
 
 def _inputs(network: Network, quantised: QuantisedNetwork, population: Population, delays: list[int], width: int) -> list[Synapses]:
-    """Synapses of a population by source and delay."""
-    weights: dict[tuple[str, int], IntArray] = {}
+    """Synapses of a population by source, delay, and whether they learn."""
+    weights: dict[tuple[str, int, bool], IntArray] = {}
     for number, projection in enumerate(network.projections):
         if projection.post is population:
-            key = (projection.pre.label, delays[number])
+            plastic = projection.plasticity is not None
+            key = (projection.pre.label, delays[number], plastic)
+            if plastic and key in weights:
+                raise NetworkError(
+                    f"two projections from {projection.name} learn and have the same delay, {delays[number]} ticks; leave one of them out, or "
+                    "give it another delay"
+                )
             weights[key] = weights[key] + quantised.weights[number] if key in weights else quantised.weights[number]
     limit = (1 << (width - 1)) - 1
-    for (source, _), matrix in weights.items():
-        if np.abs(matrix).max(initial=0) > limit:
+    for (source, _, plastic), matrix in weights.items():
+        if not plastic and np.abs(matrix).max(initial=0) > limit:
             raise CapacityError(
                 f"several projections from {source} with the same delay add up to weights beyond {limit}; merge them into one projection"
             )
-    return [Synapses(network.find(source), delay, matrix, matrix != 0) for (source, delay), matrix in weights.items()]
+    return [
+        Synapses(network.find(source), delay, matrix, np.ones_like(matrix, np.bool_) if plastic else matrix != 0, plastic)
+        for (source, delay, plastic), matrix in weights.items()
+    ]
+
+
+def _bounds(synapses: Synapses, q: QuantisedNeurons) -> tuple[IntArray, IntArray]:
+    """Smallest and largest weights that synapses ever have."""
+    if not synapses.plastic or q.plasticity is None:
+        return synapses.weights, synapses.weights
+    return np.full_like(synapses.weights, q.plasticity.low), np.full_like(synapses.weights, q.plasticity.high)
 
 
 def _quiet_at_rest(q: QuantisedNeurons) -> bool:
@@ -155,6 +172,12 @@ def _parameter_sets(quantised: QuantisedNetwork) -> dict[str, IntArray]:
 def _one_core(network: Network, core: CoreConfig, demands: list[Demand], align: _Align) -> Partition:
     plan = CorePlan(core)
     for demand in demands:
+        if demand.plasticity is not None and plan.plasticity not in (None, demand.plasticity):
+            other = next(piece.name for piece in plan.pieces if piece.demand.plasticity is not None)
+            raise CapacityError(
+                f"the synapses of {other} and {demand.population.label} learn by different rules or settings, and a core has one: give them "
+                "the same Plasticity, or choose a chip of several cores"
+            )
         plan.add(demand, 0, demand.size, plan.start(demand, align(core)), np.zeros(demand.size, np.int64))
     return Partition([plan], _entries(network, [plan]))
 
@@ -189,13 +212,13 @@ def _many_cores(network: Network, config: ChipConfig, demands: list[Demand], ali
 
 
 def _fewest_entries(network: Network, demands: list[Demand]) -> dict[str, IntArray]:
-    """The fewest destinations that each neuron can need: one for each delay, and one if it is an output."""
+    """The fewest destinations that each neuron can need: one for each delay, with and without learning, and one if it is an output."""
     entries = _entries(network, [])
-    reaching: dict[tuple[str, int], IntArray] = {}
+    reaching: dict[tuple[str, int, bool], IntArray] = {}
     for synapses in (synapses for demand in demands for synapses in demand.inputs if not synapses.source.is_input):
-        key = (synapses.source.label, synapses.delay)
+        key = (synapses.source.label, synapses.delay, synapses.plastic)
         reaching[key] = np.maximum(reaching.get(key, 0), synapses.reached.any(axis=1))
-    for (label, _), reaches in reaching.items():
+    for (label, _, _), reaches in reaching.items():
         entries[label] = entries[label] + reaches
     return entries
 

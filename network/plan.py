@@ -10,6 +10,7 @@ import numpy.typing as npt
 from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.layout import IntArray, ceil_div
 from spikeloom.network.description import Population
+from spikeloom.network.plasticity import Plasticity
 from spikeloom.network.quantise import QuantisedNeurons
 
 BoolArray = npt.NDArray[np.bool_]
@@ -17,7 +18,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Synapses:
-    """All synapses of a population from one source after one delay.
+    """All synapses of a population from one source after one delay, either those that learn or the others.
 
     Parameters
     ----------
@@ -27,13 +28,16 @@ class Synapses:
     weights : int64 array ``[source.size, size]``
         Sums over the projections.
     reached : bool array ``[source.size, size]``
-        Where they are not 0.
+        Where they are not 0; everywhere if they learn.
+    plastic : bool
+        Whether they learn.
     """
 
     source: Population
     delay: int
     weights: IntArray
     reached: BoolArray
+    plastic: bool
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -51,9 +55,10 @@ class Demand:
         Whether they may begin earlier, because they stay at zero without input.
     inputs : list of Synapses
     fan_in : int64 array ``[size]``
-        Axons that each neuron needs: one for each neuron or input that reaches it, and delay.
+        Axons that each neuron needs: one for each neuron or input that reaches it, and delay; one more where it has both synapses that
+        learn and others.
     sum_bits : int64 array ``[size]``
-        Bits of each neuron's largest sum of weights.
+        Bits of each neuron's largest sum of weights, whatever they learn.
     sets : int64 array ``[size]``
         Neurons of a model with the same number can share a parameter set.
     """
@@ -76,6 +81,11 @@ class Demand:
     def levels(self) -> int:
         """Levels that a core needs for them."""
         return 1 if self.quiet else self.level + 1
+
+    @property
+    def plasticity(self) -> Plasticity | None:
+        """How their synapses learn; None: none of them does."""
+        return self.neurons.plasticity
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +112,8 @@ class Bundle:
     ----------
     source : Population
     delay : int
+    plastic : bool
+        Whether the synapses learn.
     start, last : int
         Neuron words between which the rows lie.
     row_start, row_last : int64 arrays ``[source.size]``
@@ -114,6 +126,7 @@ class Bundle:
 
     source: Population
     delay: int
+    plastic: bool
     start: int
     last: int
     row_start: IntArray
@@ -204,15 +217,23 @@ class CorePlan:
         bundles = [replace(b, row_start=b.row_start.copy(), row_last=b.row_last.copy(), parts=[*b.parts]) for b in self.bundles]
         return replace(self, pieces=[*self.pieces], bundles=bundles, sets=set(self.sets))
 
+    @property
+    def plasticity(self) -> Plasticity | None:
+        """How synapses of the core learn; None: none of them does yet."""
+        return next((piece.demand.plasticity for piece in self.pieces if piece.demand.plasticity is not None), None)
+
     def start(self, demand: Demand, align: int) -> int:
         """Where the next population would begin."""
+        if demand.plasticity is not None or (self.pieces and self.pieces[-1].demand.plasticity is not None):
+            # A row that learns covers whole words, so those of neurons that learn hold no others.
+            align = max(align, self.config.lanes)
         if not self.pieces and demand.levels > 1:
             # A first row of neurons takes part in every tick, so that of a population that may not begin at once stays empty.
             return align
         return ceil_div(self.neurons, align) * align
 
     def offer(self, demand: Demand, window: Window, entries: IntArray, align: int, grain: int) -> Offer | None:
-        """The largest piece from the window's first neuron on that the core can take, if any.
+        """The largest piece from the window's first neuron on that the core can take, if any. Synapses of one core learn by one rule.
 
         Parameters
         ----------
@@ -225,6 +246,8 @@ class CorePlan:
         grain : int
             Neurons that must stay together.
         """
+        if demand.plasticity is not None and self.plasticity not in (None, demand.plasticity):
+            return None
         core, first = self.config, self.start(demand, align)
         size = min(window.size, core.neurons - first)
         if size <= 0:
@@ -273,7 +296,7 @@ class CorePlan:
     def _neighbour(self, synapses: Synapses, word: int) -> Bundle | None:
         """The bundle whose axons also serve synapses of the neurons from a word on."""
         for bundle in reversed(self.bundles):
-            if bundle.source is synapses.source and bundle.delay == synapses.delay:
+            if bundle.source is synapses.source and (bundle.delay, bundle.plastic) == (synapses.delay, synapses.plastic):
                 return bundle if word <= bundle.last + 1 else None
         return None
 
@@ -287,7 +310,7 @@ class CorePlan:
             if bundle is None:
                 count = synapses.source.size
                 empty = np.zeros(count, np.int64), np.full(count, -1, np.int64)
-                bundle = Bundle(synapses.source, synapses.delay, start, last, *empty)
+                bundle = Bundle(synapses.source, synapses.delay, synapses.plastic, start, last, *empty)
                 self.bundles.append(bundle)
             reached = np.zeros((synapses.source.size, (last - start + 1) * lanes), np.bool_)
             reached[:, first - start * lanes :][:, :size] = synapses.reached[:, offset : offset + size]
@@ -308,8 +331,8 @@ class CorePlan:
         self.sets |= set(demand.sets[offset : offset + size].tolist())
 
     def finish(self, order: dict[str, int]) -> None:
-        """Number the axons: by source in the given order, delay and place."""
-        self.bundles.sort(key=lambda bundle: (order[bundle.source.label], bundle.delay, bundle.start))
+        """Number the axons: by source in the given order, delay, whether they learn, and place."""
+        self.bundles.sort(key=lambda bundle: (order[bundle.source.label], bundle.delay, bundle.plastic, bundle.start))
         axon = 0
         for bundle in self.bundles:
             bundle.axon = axon

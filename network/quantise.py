@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -13,7 +13,9 @@ from spikeloom.arch.errors import CapacityError, ConfigError, NetworkError, Spik
 from spikeloom.arch.layout import IntArray
 from spikeloom.arch.lif import RETENTION_FRACTION, Lif, Reset
 from spikeloom.arch.neuron import NeuronModel
-from spikeloom.network.description import FloatArray, ModelNeurons, Network, Neurons, Population
+from spikeloom.network.description import FloatArray, ModelNeurons, Network, Neurons, Population, Projection
+from spikeloom.network.plastic import learners, plasticity_of
+from spikeloom.network.plasticity import Plasticity
 
 Scale = Literal["neuron", "layer"]
 MIN_WEIGHT_BITS, MAX_WEIGHT_BITS = 2, 16
@@ -40,6 +42,10 @@ class QuantisedNeurons:
         Bits that a core must have for their weights.
     bits : int
         Bits to which their weights are quantised, ``width`` or fewer.
+    plasticity : Plasticity or None
+        How their synapses learn; None: none of them does.
+    learners : frozenset of CoreConfig
+        The cores that can learn so; without meaning if none learns.
     """
 
     model: NeuronModel
@@ -47,10 +53,13 @@ class QuantisedNeurons:
     unit: FloatArray
     width: int
     bits: int
+    plasticity: Plasticity | None = None
+    learners: frozenset[CoreConfig] = frozenset()
 
     def suits(self, core: CoreConfig) -> bool:
-        """Whether a core has the model, and room for the weights."""
-        return self.model in core.models and weight_width(core) >= self.width
+        """Whether a core has the model, room for the weights, and can learn as the synapses do."""
+        fits = self.model in core.models and weight_width(core) >= self.width
+        return fits and (self.plasticity is None or core in self.learners)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +118,8 @@ def quantise(
 
     Every neuron's weights are multiples of one unit: its largest incoming weight over ``2**(weight_bits - 1) - 1`` ("neuron"), or the next
     power of two for all neurons of a population ("layer"). Potentials are multiples of ``unit / 2**fraction_bits``. If threshold,
-    reset or bias do not fit the potential's width in this unit, the unit grows until they do.
+    reset or bias do not fit the potential's width in this unit, the unit grows until they do. Where synapses learn, the unit is fixed:
+    ``w_max`` over the rule's upper bound.
 
     Parameters
     ----------
@@ -126,9 +136,11 @@ def quantise(
     Raises
     ------
     ConfigError
-        If ``weight_bits`` or ``scale`` is out of range.
+        If ``weight_bits`` or ``scale`` is out of range, or no core can learn as the network does.
     CapacityError
-        If the network needs a feature that the cores were generated without.
+        If the network needs a feature that the cores were generated without; or a fixed unit is too small for a weight or a threshold.
+    NetworkError
+        If a synapse that learns begins with a weight out of its bounds.
     """
     cores = (config,) if isinstance(config, CoreConfig) else config.cores
     widest = max(weight_width(core) for core in cores)
@@ -145,7 +157,15 @@ def quantise(
             continue
         incoming = [i for i, projection in enumerate(network.projections) if projection.post is population]
         matrices = [network.projections[i].weights for i in incoming]
-        q, coarser, cut = _quantised(population, matrices, cores, weight_bits, scale)
+        plasticity = plasticity_of(network, population)
+        lsb = next((lsb_of(network.projections[i]) for i in incoming if network.projections[i].plasticity is not None), None)
+        if plasticity is None:
+            q, coarser, cut = _quantised(population, matrices, cores, weight_bits, scale, lsb)
+        else:
+            able = learners(network, population, plasticity, cores)
+            chosen = tuple(core for core in cores if core in able)
+            q, coarser, cut = _quantised(population, matrices, chosen, weight_bits, scale, lsb)
+            q = replace(q, plasticity=plasticity, learners=able)
         retention_error, threshold = 0.0, 0
         if isinstance(population.neurons, Neurons):
             retention_error = _retention_error(population.neurons, q)
@@ -154,8 +174,13 @@ def quantise(
         neurons[population.label] = q
         limit = (1 << (q.bits - 1)) - 1
         rounded = [np.rint(m / q.unit) for m in matrices]
-        integers = [np.clip(r, -limit, limit).astype(np.int64) for r in rounded]
-        saturated = sum(int((np.abs(r) > limit).sum()) for r in rounded)
+        if plasticity is not None:
+            for i, values in zip(incoming, rounded, strict=True):
+                _check_fixed(network.projections[i], values, q, limit, fixed=lsb is not None)
+        # Those that learn are within their bounds, which may be wider.
+        learn = [network.projections[i].plasticity is not None for i in incoming]
+        integers = [(r if own else np.clip(r, -limit, limit)).astype(np.int64) for r, own in zip(rounded, learn, strict=True)]
+        saturated = sum(int((i != r).sum()) for i, r in zip(integers, rounded, strict=True))
         weights.update(zip(incoming, integers, strict=True))
         power = sum(float(np.vdot(m, m)) for m in matrices)
         changes = (i * q.unit - m for i, m in zip(integers, matrices, strict=True))
@@ -173,10 +198,46 @@ def quantise(
     return QuantisedNetwork(network, neurons, [weights[i] for i in range(len(network.projections))], reports)
 
 
+def lsb_of(projection: Projection) -> float | None:
+    """Real value of a weight of 1 that a projection which learns asks for; None: the cells say it, or the quantiser chooses it."""
+    if projection.plasticity is None or projection.w_max is None:
+        return None
+    return projection.w_max / projection.plasticity.high
+
+
+def _check_fixed(projection: Projection, values: FloatArray, q: QuantisedNeurons, limit: int, *, fixed: bool) -> None:
+    """Refuse weights, in LSB, that do not fit a unit that nobody chose for them."""
+    plasticity = projection.plasticity
+    if plasticity is not None:
+        wrong = (values < plasticity.low) | (values > plasticity.high)
+        bounds = f"a synapse that learns begins between low and high of its plasticity, {plasticity.low} and {plasticity.high}"
+        remedy = "raise w_max, or" if fixed else "widen them, or"
+        low, high = plasticity.low, plasticity.high
+        error: type[SpikeloomError] = NetworkError
+    else:
+        wrong = np.abs(values) > limit if fixed else np.zeros(values.shape, np.bool_)
+        bounds = f"weights of {q.bits} bits are {-limit} to {limit}, and the projections that learn fix the LSB as w_max / high"
+        remedy = "lower high, raise w_max, or"
+        low, high = -limit, limit
+        error = CapacityError
+    if wrong.any():
+        pre, post = np.argwhere(wrong)[0].tolist()
+        unit = float(q.unit[post])
+        raise error(
+            f"projection {projection.name}: the weight {projection.weights[pre, post]:g} from {pre} to {post} is {values[pre, post]:.0f} LSB of "
+            f"{unit:g}; {bounds}: {remedy} choose weights of {low * unit:g} to {high * unit:g}"
+        )
+
+
 def _quantised(
-    population: Population, matrices: list[FloatArray], cores: tuple[CoreConfig, ...], weight_bits: int | None, scale: Scale
+    population: Population,
+    matrices: list[FloatArray],
+    cores: tuple[CoreConfig, ...],
+    weight_bits: int | None,
+    scale: Scale,
+    lsb: float | None,
 ) -> tuple[QuantisedNeurons, float, int]:
-    """Integers of a population, the factor by which its unit had to grow, and how many values were cut.
+    """Integers of a population, the factor by which its unit had to grow, and how many values were cut; ``lsb``: a unit that is fixed.
 
     Cores may hold the model with different widths. The first variant that can represent the neurons counts, the one of most neurons
     first. So it depends on the cores of the chip only, and not on which of them the neurons come to.
@@ -202,7 +263,12 @@ def _quantised(
                 parameters, unit = _model_integers(population, neurons, model)
                 return QuantisedNeurons(model, parameters, unit, width, bits), 1.0, 0
             assert isinstance(model, Lif)
-            unit, coarser = _unit(neurons, matrices, model, (1 << (bits - 1)) - 1, "layer" if sharing else scale)
+            unit, coarser = _unit(neurons, matrices, model, (1 << (bits - 1)) - 1, "layer" if sharing else scale, lsb)
+            if lsb is not None and coarser > 1:
+                raise CapacityError(
+                    f"population {population.label!r}: its threshold, reset, bias or adaptation needs {coarser:.3g} times the room that it has: "
+                    f"projections that learn fix the LSB of a weight as w_max / high, {lsb:g}; lower high, raise w_max, or raise state_bits"
+                )
             parameters, cut = _lif_integers(population, neurons, unit, model)
             return QuantisedNeurons(model, parameters, unit, width, bits), coarser, cut
         except (CapacityError, NetworkError, ConfigError) as error:
@@ -247,8 +313,10 @@ def _retention_error(neurons: Neurons, quantised: QuantisedNeurons) -> float:
     return max(errors)
 
 
-def _unit(neurons: Neurons, matrices: list[FloatArray], model: Lif, limit: int, scale: Scale) -> tuple[FloatArray, float]:
-    """Real value of a weight of 1 for each neuron, and the factor by which it had to grow."""
+def _unit(
+    neurons: Neurons, matrices: list[FloatArray], model: Lif, limit: int, scale: Scale, lsb: float | None
+) -> tuple[FloatArray, float]:
+    """Real value of a weight of 1 for each neuron, and the factor by which it had to grow; or would have to, if it is fixed (``lsb``)."""
     size = len(neurons.retention)
     largest = np.max([np.abs(m).max(axis=0, initial=0.0) for m in matrices], axis=0) if matrices else np.zeros(size)
     finite = np.where(np.isfinite(neurons.threshold), np.abs(neurons.threshold), 0.0)
@@ -257,6 +325,8 @@ def _unit(neurons: Neurons, matrices: list[FloatArray], model: Lif, limit: int, 
     unit = largest / limit
     if scale == "layer":
         unit = np.full(size, 2.0 ** np.ceil(np.log2(unit.max())))
+    if lsb is not None:
+        unit = np.full(size, lsb)
     steps = float(1 << model.fraction_bits)
     room = float((1 << (model.state_bits - 1)) - 2)
     needed = np.maximum(finite, np.abs(neurons.reset)) * steps / room

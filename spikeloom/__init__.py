@@ -18,7 +18,6 @@ from spikeloom.arch.config import ChipConfig, CoreConfig  # noqa: E402
 from spikeloom.arch.errors import SpikeloomError, ToolError  # noqa: E402
 from spikeloom.arch.image import LoadableImage  # noqa: E402
 from spikeloom.arch.learning import Learning  # noqa: E402
-from spikeloom.golden.fast import can_run as _can_run  # noqa: E402
 from spikeloom.host.chip import Chip  # noqa: E402
 from spikeloom.host.fast_chip import FastGoldenChip  # noqa: E402
 from spikeloom.host.golden_chip import GoldenChip  # noqa: E402
@@ -29,6 +28,7 @@ from spikeloom.network.compile import compile_network as compile  # noqa: A004, 
 from spikeloom.network.description import FixedCell, IF_curr_delta, Network, Neurons  # noqa: E402
 from spikeloom.network.image import Image  # noqa: E402
 from spikeloom.network.izhikevich import IzhikevichCell, QuadraticCell  # noqa: E402
+from spikeloom.network.learned import learned_weights  # noqa: E402
 from spikeloom.network.mapped import CoreArrays, image_from_arrays  # noqa: E402
 from spikeloom.network.nir_import import read_nir  # noqa: E402
 from spikeloom.network.plasticity import Plasticity, ShortTerm  # noqa: E402
@@ -59,6 +59,7 @@ __all__ = [
     "compile",
     "encode",
     "image_from_arrays",
+    "learned_weights",
     "open",
     "read_nir",
     "traffic",
@@ -78,7 +79,7 @@ def open(  # noqa: A001
     Parameters
     ----------
     kind : str
-        "golden": the golden model; its fast engine where it can run the geometry and there is a C++ compiler, else numpy. "rtl": the generated Verilog in a compiled
+        "golden": the golden model; its fast engine where there is a C++ compiler, else numpy. "rtl": the generated Verilog in a compiled
         simulator (the first call compiles it). "virtual": the whole board, simulated, with the real driver on a serial port. "auto": the
         board that answers on one of the USB serial ports. Anything else is the name of a serial port, for example "/dev/ttyUSB1".
     image : Image
@@ -100,9 +101,8 @@ def open(  # noqa: A001
         If it has another geometry than the image, or speaks another protocol.
     """
     if kind == "golden":
-        if _can_run(image.config):
-            with _suppress(ToolError):
-                return FastGoldenChip(image)
+        with _suppress(ToolError):
+            return FastGoldenChip(image)
         return GoldenChip(image)
     if kind == "rtl":
         from spikeloom.sim.rtl_bus import open_rtl

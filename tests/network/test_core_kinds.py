@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ import spikeloom
 from spikeloom.arch.config import ChipConfig
 from spikeloom.arch.errors import CapacityError, ConfigError
 from spikeloom.arch.izhikevich import Izhikevich
+from spikeloom.arch.learning import Learning
 from spikeloom.arch.lif import Lif
 from spikeloom.network.description import FixedCell, Network
 from spikeloom.network.evaluate import evaluate
@@ -42,6 +45,15 @@ def test_cores_with_one_bit_per_synapse() -> None:
     found = run(image, spikes)
     assert 0.02 < found[0].mean() < 0.98
     assert_same(run(spikeloom.compile(network, config=one(weight_bits=1), scale="layer"), spikes), found, 0)
+
+
+@pytest.mark.parametrize("changes", [{"learning": Learning()}, {"short_term": True}, {"learning": Learning(), "short_term": True}])
+def test_units_that_a_network_does_not_need_change_nothing(changes: dict[str, Any]) -> None:
+    network = feedforward(5, 9, 4, seed=1)
+    spikes = random_spikes(0, network)
+    assert_same(
+        run(spikeloom.compile(network, config=one()), spikes), run(spikeloom.compile(network, config=one(**changes)), spikes), 0
+    )
 
 
 def test_pieces_become_smaller_until_axon_types_suit_them() -> None:
