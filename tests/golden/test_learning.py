@@ -177,6 +177,31 @@ def test_weights_stay_when_the_core_is_cleared_and_go_when_it_is_loaded():
     assert weight_matrix(GoldenChip(unit.image))[0, 0] == START
 
 
+def test_samples_are_not_rounded_with_the_same_numbers():
+    """0.3 LSB for each of six events: the mean is right only if each sample has numbers of its own."""
+    unit = chip("dw = 0.3 * x0", 1)
+    sample = np.zeros((30, 2), np.bool_)
+    sample[::5, 0] = True
+    changes = []
+    for _ in range(40):
+        before = weight_matrix(unit)[0, 0]
+        unit.run(sample)
+        changes.append(int(weight_matrix(unit)[0, 0] - before))
+    assert len(set(changes)) > 2
+    assert sum(changes) == pytest.approx(40 * 6 * 0.3, abs=20)
+    again = chip("dw = 0.3 * x0", 1)
+    again.run(sample)
+    assert weight_matrix(again)[0, 0] - START == changes[0]
+
+
+def test_a_teacher_is_the_neuron_beside():
+    """Neurons 0 and 1 are each other's teachers. With events of the same tick, as for a spike of the neuron itself."""
+    unit = chip("dw = 100 * z0 * x1 + 10 * x0 * z0 - 1 * y0", 4, 2, tau={"x1": 10}, stochastic=False)
+    got = learnt(unit, [[5], [5], [5], [25]], [[], [5], [], [25]], 40)
+    # 100 exp(-2) for the event 20 ticks before.
+    assert got.tolist() == [110, -1, 13, -1]
+
+
 def test_traces_fall_to_nothing():
     """Rounding to the nearest alone would stop at 10 units."""
     unit = chip("dw = 100 * x1 * y0", tau={"x1": 20})

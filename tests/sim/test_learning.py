@@ -141,3 +141,7 @@ def test_samples_teach_one_network_on_hardware_too():
         golden.reset()
         np.testing.assert_array_equal(golden.state()["core0.weights"], hardware.state()["core0.weights"])
         assert not hardware.state()["core0.x1"].any()
+        # Random numbers go on where they were.
+        for chip in (golden, hardware):
+            chip.run(spikes)
+        np.testing.assert_array_equal(golden.state()["core0.weights"], hardware.state()["core0.weights"])
