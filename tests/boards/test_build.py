@@ -127,6 +127,22 @@ def test_a_clock_that_is_not_met_is_told_and_nothing_written(routed, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(("name", "between"), [("ulx3s-12f", [["board.json", "board.rpt"]]), ("icebreaker", [])])
+def test_something_comes_between_synthesis_and_the_other_tools_on_an_ecp5(name, between, monkeypatch, tmp_path):
+    calls = []
+    tools = ("YOSYS", "NEXTPNR_ICE40", "ICEPACK", "NEXTPNR_ECP5", "ECPPACK")
+
+    def run(command, log, what, environment):
+        calls.append([variable for variable in tools if environment[variable] != "true"])
+
+    monkeypatch.setattr(build, "run", run)
+    monkeypatch.setattr(build, "rewrite", lambda path, log: calls.append([path.name, log.name]))
+    monkeypatch.setattr(build, "read_report", lambda *paths: None)
+    for synthesised in (False, True):
+        build._bitstream(target(name), "module spikeloom; endmodule", tmp_path, 1, synthesised=synthesised)
+    assert calls == [["YOSYS"], *between, list(tools[1:]), list(tools[1:])]
+
+
 def test_files_for_a_makers_tools_have_pins_clock_and_the_top_level(tmp_path):
     board = target("arty_a7")
     report = build.generate(board, SMALL, tmp_path / "out")
