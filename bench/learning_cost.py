@@ -47,13 +47,18 @@ ODIN = dataclasses.replace(
     LIF, weight_bits=4, lanes=4, weight_words=None, accumulator_bits=None, models=(Izhikevich(multiplier_bits=16),)
 )
 PAIR = Plasticity(rule="dw = 2 * x1 * y0 - 2 * x0 * y1", tau={"x1": 20, "y1": 20})
-EVERYTHING = Learning(pre_traces=2, post_traces=2, tag_bits=8, membrane_flag=True, terms=16)
+#: ODIN's rule (docs/rule.md).
+SDSP = Plasticity(
+    rule="dw = x0 * v0 * (y1 >= 0.25) * (y1 < 2) - x0 * (1 - v0) * (y1 >= 0.25) * (y1 < 1)", tau={"y1": 100}, v_threshold=0
+)
+EVERYTHING = Learning(pre_traces=2, post_traces=2, tag_bits=8, membrane_flag=True, teacher=True, terms=16)
 CORES = {
     "LIF, 8 lanes, 8 bits": LIF,
     "the same with pair STDP": dataclasses.replace(LIF, learning=PAIR.unit(8)),
     "the same with everything": dataclasses.replace(LIF, learning=EVERYTHING),
     "Izhikevich, 4 lanes, 4 bits": ODIN,
     "the same with pair STDP (4 bits)": dataclasses.replace(ODIN, learning=PAIR.unit(4)),
+    "the same with SDSP (4 bits)": dataclasses.replace(ODIN, learning=SDSP.unit(4)),
 }
 
 

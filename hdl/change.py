@@ -14,19 +14,28 @@ from spikeloom.arch.learning import (
     REWARD_BITS,
     SEEN_BITS,
     First,
+    Learning,
     Second,
     Target,
     term_layout,
 )
 from spikeloom.hdl.layouts import struct_of
 
-#: Cycles from a term to the cycle in which the random numbers of its lanes are taken, and to that in which its result can be written.
-RANDOM_TAKEN, RESULT = 5, 7
 #: Bits of the first factor's variable and of its constant.
 FIRST_BITS = max(FIRST_CONSTANT_BITS, REWARD_BITS, SEEN_BITS + 1)
 #: Products are shifted in steps, and the factor that lanes may share by the rest, which costs less.
 STEP_BITS = 2
 STEP = 1 << STEP_BITS
+
+
+def random_taken(unit: Learning) -> int:
+    """Cycles from a term to the cycle in which the random numbers of its lanes are taken."""
+    return 6 if unit.offsets else 5
+
+
+def result_cycles(unit: Learning) -> int:
+    """Cycles from a term to the cycle in which its result can be written."""
+    return random_taken(unit) + 2
 
 
 def later(m: Module, value: Value, cycles: int, name: str) -> list[Value]:
@@ -62,11 +71,11 @@ class Changes(wiring.Component):
     chosen : In(lanes)
         Lanes that change.
     random : In(lanes x 12)
-        ``RANDOM_TAKEN`` cycles after the term; of the first term of a target.
+        ``random_taken`` cycles after the term; of the first term of a target.
     low, high : In(signed(weight_bits))
         Bounds of weights.
     done : Out(1)
-        ``RESULT`` cycles after the last term of a target.
+        ``result_cycles`` after the last term of a target.
     target : Out(1)
         With ``done``: which.
     result : Out(lanes x signed)
@@ -105,28 +114,31 @@ class Changes(wiring.Component):
         unit, lanes, term = self.unit, self.config.lanes, self.term
         second_bits = unit.second_constant_bits(self.config.weight_bits)
         sum_bits = unit.sum_bits(self.config.weight_bits)
-        valid = later(m, self.valid, RESULT, "valid")
-        target, last = later(m, term.target, RESULT, "target"), later(m, term.last, RESULT, "last")
-        shift, negative = later(m, term.shift, 4, "shift"), later(m, term.negative, 5, "negative")
-        chosen = later(m, self.chosen, RESULT - 1, "chosen")
+        # The stage of the sum; that of the product's factors.
+        end = random_taken(unit)
+        ready = end - 4
+        valid = later(m, self.valid, end + 2, "valid")
+        target, last = later(m, term.target, end + 2, "target"), later(m, term.last, end + 2, "last")
+        shift, negative = later(m, term.shift, end - 1, "shift"), later(m, term.negative, end, "negative")
+        chosen = later(m, self.chosen, end + 1, "chosen")
         # The first term of a target follows the last one of the target before.
         start = Signal(init=1)
         with m.If(self.valid):
             m.d.sync += start.eq(term.last)
-        starting = later(m, start, RANDOM_TAKEN, "starting")[RANDOM_TAKEN]
+        starting = later(m, start, end, "starting")[end]
 
         # What all lanes share of the first factor.
         options: dict[int, Value] = {First.X0: Mux(self.x0, FLAG, 0), First.R: self.reward}
         options |= {(First.X1, First.X2)[number]: self.x[number] for number in range(unit.pre_traces)}
         common = self._variable(m, "common", FIRST_BITS, term.first, options, self._fixed(term.first_constant))
         own = unit.neuron_products and unit.post_traces > 0
-        shared = None if own else self._first(m, "shared", common, shift[1])
+        shared = None if own else self._first(m, "shared", common, shift[ready])
         for lane in range(lanes):
             traces = list(self.y[lane])[: unit.post_traces]
             if shared is None:
                 options = dict(zip((First.Y1, First.Y2), traces, strict=False))
                 mine = self._variable(m, f"first_variable{lane}", FIRST_BITS, term.first, options, common)
-                a = self._first(m, f"first{lane}", mine, shift[1])
+                a = self._first(m, f"first{lane}", mine, shift[ready])
             else:
                 a = shared
             options = dict(zip((Second.Y1, Second.Y2), traces, strict=False))
@@ -140,36 +152,36 @@ class Changes(wiring.Component):
                 m, f"second_variable{lane}", second_bits, term.second, options, self._fixed(term.second_constant)
             )
             second = self._factor(m, f"second{lane}", other, term.second_constant, term.second_compared)
-            # 2: lanes that do not change add nothing. 3, 4: product. 5: shifted by the rest.
+            # Lanes that do not change add nothing. Product; shifted by the rest.
             b = Signal(second.shape(), name=f"b{lane}", reset_less=True)
             product = Signal((a * b).shape(), name=f"product{lane}", reset_less=True)
             kept = Signal.like(product, name=f"kept{lane}")
             shifted = Signal(signed(sum_bits), name=f"shifted{lane}", reset_less=True)
             m.d.sync += [
-                b.eq(Mux(chosen[1][lane], second, 0)),
+                b.eq(Mux(chosen[ready][lane], second, 0)),
                 product.eq(a * b),
                 kept.eq(product),
                 shifted.eq(
-                    ((kept >> STEP - 1) >> Cat(Const(0, STEP_BITS), shift[4][STEP_BITS:])) ^ negative[4].replicate(sum_bits)
+                    ((kept >> STEP - 1) >> Cat(Const(0, STEP_BITS), shift[end - 1][STEP_BITS:]))
+                    ^ negative[end - 1].replicate(sum_bits)
                 ),
             ]
-            # 6: added to the others, or subtracted: the complement, and 1 at the lowest place. The first one is added to the value itself,
+            # Added to the others, or subtracted: the complement, and 1 at the lowest place. The first one is added to the value itself,
             # with the random number behind the point.
             old: Value = self.weights[lane]
             if unit.tag_bits:
                 old = Mux(term.target == Target.TAG, self.tags[lane], old)
             value = Signal(signed(self.value_bits), name=f"old{lane}")
             m.d.comb += value.eq(old)
-            kept_value = later(m, value, 5, f"old{lane}")[5]
+            kept_value = later(m, value, end, f"old{lane}")[end]
             total = Signal(signed(sum_bits), name=f"total{lane}", reset_less=True)
             before = Signal(signed(sum_bits), name=f"before{lane}")
             begin = Signal(signed(self.value_bits + CHANGE_FRACTION_BITS), name=f"begin{lane}")
             m.d.comb += [begin.eq(Cat(self.random[lane], kept_value)), before.eq(Mux(starting, begin, total))]
-            with m.If(valid[5]):
-                m.d.sync += total.eq((Cat(negative[5], before) + Cat(negative[5], shifted)) >> 1)
-            # 7: bounded.
-            m.d.sync += self.result[lane].eq(self._bounded(total >> CHANGE_FRACTION_BITS, target[6], chosen[6][lane]))
-        m.d.comb += [self.done.eq(valid[RESULT] & last[RESULT]), self.target.eq(target[RESULT])]
+            with m.If(valid[end]):
+                m.d.sync += total.eq((Cat(negative[end], before) + Cat(negative[end], shifted)) >> 1)
+            m.d.sync += self.result[lane].eq(self._bounded(total >> CHANGE_FRACTION_BITS, target[end + 1], chosen[end + 1][lane]))
+        m.d.comb += [self.done.eq(valid[end + 2] & last[end + 2]), self.target.eq(target[end + 2])]
         return m
 
     def _fixed(self, constant: Value) -> Value:
@@ -187,15 +199,16 @@ class Changes(wiring.Component):
         return variable
 
     def _factor(self, m: Module, name: str, variable: Signal, constant: Value, compared: Value) -> Value:
-        """1: a variable plus its constant; or, compared, a flag."""
+        """A variable plus its constant, two cycles later; or, compared, a flag. The variable, a cycle later, if there is nothing to add."""
+        chosen = later(m, variable, 1, name)[1]
         if not self.unit.offsets:
-            return later(m, variable, 1, name)[1]
-        factor = Signal((variable + constant).shape(), name=name, reset_less=True)
-        m.d.sync += factor.eq(variable + constant)
-        return Mux(later(m, compared, 1, f"{name}_compared")[1], Mux(factor < 0, 0, FLAG), factor)
+            return chosen
+        total = chosen + later(m, constant, 1, f"{name}_constant")[1]
+        factor = later(m, total, 1, f"{name}_sum")[1]
+        return Mux(later(m, compared, 2, f"{name}_compared")[2], Mux(factor < 0, 0, FLAG), factor)
 
     def _first(self, m: Module, name: str, variable: Signal, shift: Value) -> Signal:
-        """2: the first factor, shifted left by what is missing to a whole step of the shift to the right."""
+        """The first factor, shifted left by what is missing to a whole step of the shift to the right."""
         factor = self._factor(m, name, variable, self.term.first_constant, self.term.first_compared)
         a = Signal(signed(len(factor) + STEP - 1), name=f"{name}_scaled", reset_less=True)
         m.d.sync += a.eq(factor << ~shift[:STEP_BITS])

@@ -25,7 +25,7 @@ from spikeloom.arch.learning import (
 from spikeloom.arch.memory_map import plastic_layout, row_layout, tag_layout
 from spikeloom.arch.neuron import RANDOM_BITS
 from spikeloom.arch.random import FIELD_BITS, INDEX_STEP
-from spikeloom.hdl.change import RANDOM_TAKEN, RESULT, Changes, later
+from spikeloom.hdl.change import Changes, later, random_taken, result_cycles
 from spikeloom.hdl.crossbar import LEARNING_LATENCY, LearningPort
 from spikeloom.hdl.fabric import Fabric
 from spikeloom.hdl.layouts import struct_of
@@ -102,6 +102,8 @@ class LearningUnit(wiring.Component):
         self.config, self.fabric, self.unit = config, fabric, config.learning
         #: Stage in which everything of a synapse is there.
         self.at_hand = ASK_STAGE + LEARNING_LATENCY + weight_delay
+        #: Cycles from then on to the stage in which it is written.
+        self.result = result_cycles(self.unit)
         #: Words to clear.
         self.depth = max(config.axons, config.neurons, config.words if self.unit.tag_bits else 0)
         bits = config.weight_bits
@@ -153,14 +155,14 @@ class LearningUnit(wiring.Component):
 
         # Walk: an axon and a neuron word, and all terms for them; or an axon and a neuron with the same number, for traces.
         state, slot, number, busy = self._add_walk(m, listed, count, fired_words, fired_count)
-        word, term_index, states = number["word"], number["term"], later(m, state, hand + RESULT, "state")
-        slots = later(m, slot, hand + RESULT, "slot")
+        word, term_index, states = number["word"], number["term"], later(m, state, hand + self.result, "state")
+        slots = later(m, slot, hand + self.result, "slot")
         index = later(m, number["index"], hand, "index")
         m.d.comb += self.busy.eq(busy)
 
         # Stage 2: rows are read. Stage 4: weights are asked for.
         row = Signal(struct_of(row_layout(config)), reset_less=True)
-        words = later(m, word, hand + RESULT, "word")
+        words = later(m, word, hand + self.result, "word")
         m.d.comb += [
             self.port.active.eq(busy),
             self.port.axon.eq(index[ROW_STAGE - 2]),
@@ -175,8 +177,8 @@ class LearningUnit(wiring.Component):
             self.port.read.eq(visited & later(m, number["first"], ask, "first_slot")[ask]),
             self.port.word.eq(row.base + (words[ask] - row.start)),
         ]
-        visits = later(m, visited, hand - ASK_STAGE + RESULT + 1, "visited")
-        addresses = later(m, self.port.word, hand - ASK_STAGE + RESULT + 1, "address")
+        visits = later(m, visited, hand - ASK_STAGE + self.result + 1, "visited")
+        addresses = later(m, self.port.word, hand - ASK_STAGE + self.result + 1, "address")
 
         changes = Changes(config=config)
         m.submodules.changes = changes
@@ -217,8 +219,8 @@ class LearningUnit(wiring.Component):
         m.d.comb += changes.random.as_value().eq(self._add_random(m, states, index, number["target"], words))
 
         # Results.
-        write = changes.done & visits[hand - ASK_STAGE + RESULT]
-        address = addresses[hand - ASK_STAGE + RESULT]
+        write = changes.done & visits[hand - ASK_STAGE + self.result]
+        address = addresses[hand - ASK_STAGE + self.result]
         result = changes.result
         weights = Cat(result[lane][: config.weight_bits] for lane in range(config.lanes))
         weight_write = write & ~changes.target
@@ -361,7 +363,7 @@ class LearningUnit(wiring.Component):
         term_bits = bits_for(self.unit.terms)
         state, after = Signal(State), Signal(State)
         running = Signal(name="walking")
-        draining = Signal(range(self.at_hand + RESULT + DRAIN + 1))
+        draining = Signal(range(self.at_hand + self.result + DRAIN + 1))
         outer, inner = Signal(range(span), name="outer"), Signal(range(span), name="inner")
         outer_last, inner_last = Signal(range(span)), Signal(range(span))
         term, first_term, last_term = (Signal(term_bits, name=name) for name in ("term", "first_term", "last_term"))
@@ -425,7 +427,7 @@ class LearningUnit(wiring.Component):
                 with m.If(inner == inner_last):
                     m.d.sync += outer.eq(outer + 1)
                     with m.If(outer == outer_last):
-                        m.d.sync += [running.eq(0), draining.eq(self.at_hand + RESULT + DRAIN)]
+                        m.d.sync += [running.eq(0), draining.eq(self.at_hand + self.result + DRAIN)]
         with m.If(draining.any()):
             m.d.sync += draining.eq(draining - 1)
         busy = running | draining.any() | (after != State.IDLE)
@@ -624,7 +626,7 @@ class LearningUnit(wiring.Component):
         m.d.sync += x.eq(self.key ^ scattered)
         m.d.comb += mixer.x.eq(x)
         # Counted from the walk's index: mixed, then spread in three stages, so that it is there with the first term's product.
-        taken = self.at_hand - 2 + RANDOM_TAKEN
+        taken = self.at_hand - 2 + random_taken(self.unit)
         wait = taken - 3 - (1 + MIXER_LATENCY)
         number = later(m, mixer.number, wait, "number")[wait]
         a, b = number[FIELD_BITS:], number[:CHANGE_FRACTION_BITS]

@@ -49,21 +49,25 @@ def ticks(fabric, plasticity, spikes):
 
 
 @pytest.mark.parametrize(
-    ("fabric", "latency", "least"),
-    [(GENERIC, 19, 1), (dataclasses.replace(ECP5, block_ram_depth=32), 20, 1), (ICE40_ULTRAPLUS, 19, 2)],
-    ids=["generic", "weights in parts", "one port"],
+    ("fabric", "rule", "latency", "least"),
+    [
+        (GENERIC, RULE.replace("x0 * y1", "-x0 * (y1 + 0.5)"), 20, 1),
+        (dataclasses.replace(ECP5, block_ram_depth=32), RULE, 20, 1),
+        (ICE40_ULTRAPLUS, RULE, 19, 2),
+    ],
+    ids=["sums as factors", "weights in parts", "one port"],
 )
-def test_cycles_of_a_tick(fabric, latency, least):
+def test_cycles_of_a_tick(fabric, rule, latency, least):
     spikes = np.zeros((8, AXONS), np.bool_)
     # Events for axons without a synapse that makes a neuron fire; then for two whose neurons stand in different words.
     spikes[1, 16:19] = True
-    got, empty = ticks(fabric, dataclasses.replace(PLASTICITY, enabled=True), spikes)
+    got, empty = ticks(fabric, dataclasses.replace(PLASTICITY, rule=rule), spikes)
     trace = 1 + max(AXONS, NEURONS) + latency
     idle = empty + 2 + 1 + trace + 1 + 1
     assert got[0] == got[2] == idle
     # Between two reads of a memory with one port there is a cycle without.
     assert got[7] - idle == AXONS * WORDS * least - (least - 1) + latency
-    frozen, _ = ticks(fabric, dataclasses.replace(PLASTICITY, enabled=False), spikes)
+    frozen, _ = ticks(fabric, dataclasses.replace(PLASTICITY, rule=rule, enabled=False), spikes)
     assert frozen[0] == frozen[7] == idle
     assert got[1] - frozen[1] == 3 * WORDS * least - (least - 1) + latency
 

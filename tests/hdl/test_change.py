@@ -9,7 +9,7 @@ import numpy as np
 
 from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.learning import FLAG, First, Learning, Second, Target, term_layout
-from spikeloom.hdl.change import RANDOM_TAKEN, RESULT, Changes
+from spikeloom.hdl.change import Changes, random_taken, result_cycles
 from tests.hdl.helpers import simulate
 
 LANES, LOW, HIGH = 2, -90, 100
@@ -94,7 +94,7 @@ def test_random_terms_one_per_cycle_equal_the_page() -> None:
     async def bench(ctx: Any) -> None:
         ctx.set(dut.low, LOW)
         ctx.set(dut.high, HIGH)
-        for cycle in range(len(slots) + RESULT):
+        for cycle in range(len(slots) + result_cycles(UNIT)):
             if cycle < len(slots):
                 place, term = slots[cycle]
                 ctx.set(dut.valid, term is not None)
@@ -105,8 +105,8 @@ def test_random_terms_one_per_cycle_equal_the_page() -> None:
                 ctx.set(dut.v0, sum(bit << lane for lane, bit in enumerate(place["v0"])))
             else:
                 ctx.set(dut.valid, 0)
-            if 0 <= cycle - RANDOM_TAKEN < len(slots):
-                ctx.set(dut.random, slots[cycle - RANDOM_TAKEN][0]["random"])
+            if 0 <= cycle - random_taken(UNIT) < len(slots):
+                ctx.set(dut.random, slots[cycle - random_taken(UNIT)][0]["random"])
             if ctx.get(dut.done):
                 got.append((ctx.get(dut.target), [ctx.get(dut.result[lane]) for lane in range(LANES)]))
             await ctx.tick()
