@@ -6,6 +6,7 @@
 
 #include "fast.h"
 #include "fast_learning.h"
+#include "fast_short_term.h"
 
 namespace {
 
@@ -148,6 +149,9 @@ void add_events(const Engine &e, const Core &core, uint32_t key, size_t i, Sum *
             shorts[k] = t.shorts + row.offset;
         }
     }
+    if (core.short_term)
+        return core.kind == BYTES ? add_scaled<N>(sums + like.first, bytes, &e.efficacies[i], like.count)
+                                  : add_scaled<N>(sums + like.first, shorts, &e.efficacies[i], like.count);
     if (core.kind == BYTES)
         return add_rows<N>(sums + like.first, bytes, like.count);
     if (core.kind == SHORTS)
@@ -408,10 +412,14 @@ void update(Engine &e, int64_t tick) {
         }
         t.events[number] += int64_t(end - begin);
         t.row_words[number] += words;
+        if (core.short_term)
+            arrive(e, begin, end);
         if (t.short_values)
             (core.wide ? update_core<int16_t, int32_t> : update_core<int16_t, int16_t>)(e, number, tick, begin, end);
         else
             (core.wide ? update_core<int32_t, int32_t> : update_core<int32_t, int16_t>)(e, number, tick, begin, end);
+        if (core.short_term)
+            age(e, core, tick);
         begin = end;
     }
     for (int64_t i = 0; i < t.learners; i++) {
@@ -472,6 +480,10 @@ Engine *fast_new(const Tables *tables) {
     Engine *engine = new Engine();
     engine->t = *tables;
     engine->axons.resize(size_t(tables->axon_words) * 64);
+    if (tables->use) {
+        engine->efficacies.resize(size_t(tables->axon_words) * 64);
+        engine->used.resize(size_t(tables->axon_words));
+    }
     if (tables->learners) {
         engine->x0.resize(size_t(tables->axon_words) * 64);
         for (uint32_t axon = 0; axon < MAX_COLUMNS; axon++)

@@ -69,6 +69,7 @@ struct Core {
     int32_t native;        // whether some neurons are updated here
     int32_t mirrors;       // whether some are reset below the lower threshold instead of staying there
     int32_t mixed;         // whether others are not: then their sums are kept, and "mine" says which
+    int32_t short_term;    // whether some axons have short-term plasticity
     // Lif
     int32_t state_bits, fraction_bits, decay, leak, stochastic_leak, bias, current_bits, current_wraps, refractory, negative, noise,
         adaptation_bits;
@@ -101,6 +102,10 @@ struct Tables {
     int32_t *v0;                     // of each global neuron: a flag of rules
     const int32_t *plastic;          // -1 for each neuron that learns, else 0
     int16_t *tags;
+    // Only if axons have short-term plasticity, of each global axon; facilitation, then depression:
+    const uint16_t *use;
+    const uint16_t *short_term_decay[2], *short_term_mask[2];  // it decays in ticks t of which t + 1 has no bit of the mask
+    uint16_t *short_term_state[2];
     Column parameters[PARAMETERS];
     Column states[STATES];
 };
@@ -118,6 +123,8 @@ struct Engine {
     std::vector<uint32_t> scattered;  // of an axon's number within its core, for its random number
     std::vector<int32_t> shared[2];   // of each column, while rows learn: what its terms say of all axons alike, and random numbers
     std::vector<int16_t> numbers[2];
+    std::vector<int32_t> efficacies;  // of the events of this tick, in a core with short-term plasticity
+    std::vector<uint8_t> used;        // of each word of 64 axons, whether short-term plasticity may have one away from rest
 };
 
 template <class Word>  // one or eight

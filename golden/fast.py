@@ -22,6 +22,7 @@ from spikeloom.golden.fast_tables import (
     CORE,
     LEARNER,
     ROW,
+    SHORT_TERM,
     TRACES,
     FastTables,
     Group,
@@ -37,11 +38,6 @@ BoolArray = npt.NDArray[np.bool_]
 SOURCE = Path(__file__).with_name("fast.cpp")
 #: Counters of each core that the engine keeps.
 COUNTERS = ("events", "row_words", "spikes", "merged", "dropped")
-
-
-def can_run(config: ChipConfig) -> bool:
-    """Whether the engine can run a geometry: all but cores with short-term plasticity."""
-    return not config.short_term
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +98,9 @@ class FastChip:
         If there is no C++ compiler, or it fails; ``spikeloom.golden.chip.Chip`` needs none.
     ImageError
         If a row or a destination list leaves its memory.
-    ConfigError
-        If the engine cannot run the geometry; see :func:`can_run`.
     """
 
     def __init__(self, config: ChipConfig, memories: Sequence[Mapping[str, WordArray]]) -> None:
-        if not can_run(config):
-            raise ConfigError("the fast engine has no short-term plasticity; use the golden model in numpy")
         self.config = config
         self._native = _declared(library(SOURCE))
         self._tables = FastTables(config, memories)
@@ -132,11 +124,14 @@ class FastChip:
     def clear(self) -> None:
         """Initial state: everything 0, nothing pending, next tick 0. Weights stay as they were learnt."""
         arrays = self._tables.arrays
-        learnt = [arrays[name] for name in (*TRACES, "v0", "tags") if name in arrays]
+        learnt = [arrays[name] for name in (*TRACES, "v0", "tags", *SHORT_TERM) if name in arrays]
         for array in (*self._counters.values(), self._misrouted, arrays["pending"], *self._tables.states.values(), *learnt):
             array.fill(0)
         for group in self._groups:
             group.clear()
+        # The random numbers of a core that learns go on in the next sample.
+        learns = [number for number, core in enumerate(self.config.cores) if core.learning is not None]
+        self._tables.core["seed"][learns] += np.uint32(key_of_tick(0, self.ticks))
         self.ticks = 0
 
     def inject(self, core: int, axons: IntArray, delay: int | IntArray = 1) -> None:
@@ -276,6 +271,14 @@ class FastChip:
                 result[name] = array[begin : begin + size].reshape(config.words, config.lanes).astype(np.int64)
         return result
 
+    def short_term_state(self, core: int) -> dict[str, IntArray]:
+        """Facilitation and depression of a core's axons, as ``spikeloom.golden.short_term.ShortTerm.state`` has them; empty if it has none."""
+        config = self.config.cores[core]
+        if not config.short_term:
+            return {}
+        first = int(self._tables.first_axon[core])
+        return {name: self._tables.arrays[name][first : first + config.axons].astype(np.int64) for name in SHORT_TERM}
+
     def _unit(self, core: int) -> Any:
         """The learning unit of a core that has one."""
         learner = self._tables.arrays["learner"]
@@ -317,7 +320,7 @@ class _NumpyGroup:
         self.model, self.neurons, self.core, self.index = group.model, group.neurons, group.core, group.index
         self.parameters = group.parameters
         self.sums = tables.arrays["sums"]
-        self.seeds = tables.core["seed"].astype(np.int64)[group.core]
+        self.seeds = tables.core["seed"]
         # Neurons that take part in each of the first ticks, the last entry also in all later ones.
         taking = [np.flatnonzero(group.index < tables.core["updated"][group.core, tick]) for tick in range(MAX_LEVELS)]
         self.taking = taking
@@ -343,7 +346,7 @@ class _NumpyGroup:
         parameters = self.settled if settled else {name: values[taking] for name, values in self.parameters.items()}
         random: IntArray = np.zeros(len(taking), np.int64)
         if self.model.random:
-            keys = (self.seeds[taking] + key_of_tick(0, tick)) & 0xFFFFFFFF
+            keys = (self.seeds[self.core[taking]].astype(np.int64) + key_of_tick(0, tick)) & 0xFFFFFFFF
             random = mix(keys ^ self.index[taking])
         sums = self.sums[self.neurons[taking]].astype(np.int64)[np.newaxis]
         before = {name: values[:, taking] for name, values in self.state.items()}

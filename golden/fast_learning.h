@@ -26,14 +26,14 @@ struct Learner {
     int32_t x_traces, y_traces;
     uint32_t decay[4], impulse[4];  // of x1, x2, y1, y2
     int32_t nearest[4];
-    int32_t terms[3][2];       // numbers of each phase's, for weights and for tags; they lie in this order
-    int32_t shared[3][2];      // the first so many of them know nothing of a synapse but its neuron, or that its axon had an event
+    int32_t terms[4][2];       // numbers of each phase's, for weights and for tags; they lie in this order
+    int32_t shared[4][2];      // the first so many of them know nothing of a synapse but its neuron, or that its axon had an event
     Term term[32];
 };
 
 namespace {
 
-enum Phase { PRE, POST, EPOCH };
+enum Phase { PRE, POST, EPOCH, TEACH };
 enum Target { WEIGHTS, TAGS, TARGETS };
 enum Variable { NOTHING, X0, X1, X2, Y1, Y2, REWARD, WEIGHT, TAG, V0, VARIABLES };
 constexpr int32_t ONE = 1 << 10;      // a flag or comparison that is true
@@ -346,15 +346,18 @@ void learn_after(Engine &e, const Learner &unit, int64_t tick) {
     const Part axons = active_axons(e, core), neurons(e.fired.data(), e.fired.size(), core.first_neuron, core.columns);
     for (int number = 0; number < unit.x_traces; number++)
         raise(t.x[number], axons, unit, number);
-    const Walk post(e, unit, POST, tick);
-    if (!post.idle()) {
-        for (const uint32_t axon : axons)
-            e.x0[axon] = ONE;
+    for (const uint32_t axon : axons)
+        e.x0[axon] = ONE;
+    for (const Phase phase : {POST, TEACH}) {
+        const Walk walk(e, unit, phase, tick);
+        if (walk.idle())
+            continue;
+        // The teacher of neuron n is neuron n xor 1.
         for (const uint32_t neuron : neurons)
-            walk_column<Weight>(e, post, neuron - core.first_neuron);
-        for (const uint32_t axon : axons)
-            e.x0[axon] = 0;
+            walk_column<Weight>(e, walk, (neuron - core.first_neuron) ^ (phase == TEACH));
     }
+    for (const uint32_t axon : axons)
+        e.x0[axon] = 0;
     for (int number = 0; number < unit.x_traces; number++)
         fade(t.x[number] + core.first_axon, core.axon_words * BLOCK, unit.decay[number]);
     for (int number = 0; number < unit.y_traces; number++) {

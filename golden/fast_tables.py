@@ -51,7 +51,7 @@ CORE = np.dtype(
     [
         ("type_weights", "i8"),
         *((name, "u4") for name in ("first_axon", "axon_words", "first_neuron", "neurons", "columns", "seed")),
-        *((name, "i4") for name in ("kind", "wide", "stochastic", "native", "mirrors", "mixed")),
+        *((name, "i4") for name in ("kind", "wide", "stochastic", "native", "mirrors", "mixed", "short_term")),
         *((name, "i4") for name in ("state_bits", "fraction_bits", "decay", "leak", "stochastic_leak", "bias", "current_bits")),
         *((name, "i4") for name in ("current_wraps", "refractory", "negative", "noise", "adaptation_bits")),
         ("updated", "u4", (MAX_LEVELS,)),
@@ -86,6 +86,9 @@ LEARNER = np.dtype(
 )
 #: Names of all traces that there can be, in the order of the fields of LEARNER.
 TRACES = ("x1", "x2", "y1", "y2")
+#: State fields of axons with short-term plasticity, and the arrays of one value per axon that there are then.
+SHORT_TERM = ("facilitation", "depression")
+SHORT_TERM_ARRAYS = ("use", *(f"{name}_{what}" for what in ("decay", "mask") for name in SHORT_TERM), *SHORT_TERM)
 #: Number in ``fast_learning.h`` of each variable of a second factor, none, y1, y2, w, t and v0; a first factor's have the same there.
 SECOND = np.array([0, 4, 5, 7, 8, 9])
 #: Variables of a term that is the same for all axons that had an event.
@@ -112,7 +115,7 @@ class NativeTables(ctypes.Structure):
             for name in (
                 "core", "rows", "bytes", "shorts", "bits", "type_weights", "chances", "first_route", "route_count", "routes",
                 "core_of_word", "mine", "sums", "pending", "events", "row_words", "spikes", "merged", "dropped", "misrouted",
-                "learner", *TRACES, "v0", "plastic", "tags",
+                "learner", *TRACES, "v0", "plastic", "tags", *SHORT_TERM_ARRAYS,
             )
         ),
         ("parameters", Column * len(PARAMETERS)),
@@ -217,6 +220,8 @@ class FastTables:
         self.arrays["mine"] = np.zeros(self.size, np.int16)
         if config.learning:
             self._allocate_learning()
+        if config.short_term:
+            self.arrays |= {name: np.zeros(self.axon_words * BLOCK, np.uint16) for name in SHORT_TERM_ARRAYS}
         self._wide: dict[str, npt.NDArray[np.int32]] = {}
         self._parts: dict[NeuronModel, _Parts] = {}
         self._axons = np.array([core.axons for core in cores])
@@ -327,6 +332,8 @@ class FastTables:
             self.arrays["rows"]["type"][axons] = rows["plastic"]
             tables = {name: unpacked(name) for name in ("learning", "rules", "modulation", "plastic")}
             self._load_learning(config, config.learning, numbers, tables)
+        if config.short_term:
+            self._load_short_term(config, numbers, unpacked("short_term"))
         self._load_routes(config, numbers, unpacked("route_index"), unpacked("routes"))
         updated = unpacked("control")["last"] + 1
         self.core["updated"][numbers] = updated[:, np.minimum(np.arange(MAX_LEVELS), config.levels - 1)]
@@ -420,7 +427,9 @@ class FastTables:
         for name in learning.traces:
             for field_name in ("decay", "impulse", "nearest"):
                 unit[field_name][:, TRACES.index(name)] = settings[f"{name}_{field_name}"][:, 0]
-        phases = np.stack([settings[f"{phase.name.lower()}_terms"][:, 0] for phase in Phase], axis=1)
+        phases = np.zeros((len(numbers), len(Phase)), np.int64)
+        for phase in learning.phases:
+            phases[:, phase] = settings[f"{phase.name.lower()}_terms"][:, 0]
         # Phase of each term; those behind the last one have none.
         phase_of = (np.arange(learning.terms) >= np.cumsum(phases, axis=1)[:, :, np.newaxis]).sum(axis=1)
         shared = np.isin(rules["first"], SHARED_FIRST) & np.isin(rules["second"], SHARED_SECOND)
@@ -436,6 +445,15 @@ class FastTables:
         all_units[places] = unit
         slots = self.first_neuron[numbers][:, np.newaxis] + np.arange(config.neuron_slots)
         self.arrays["plastic"][slots] = -tables["plastic"]["plastic"].reshape(len(numbers), -1)
+
+    def _load_short_term(self, config: CoreConfig, numbers: IntArray, parameters: Mapping[str, IntArray]) -> None:
+        """Parameters of axons; a decay each ``2**step`` ticks has a mask of ``step`` bits."""
+        self.core["short_term"][numbers] = parameters["use"].any(axis=1)
+        axons = self.first_axon[numbers][:, np.newaxis] + np.arange(config.axons)
+        self.arrays["use"][axons] = parameters["use"]
+        for name in SHORT_TERM:
+            self.arrays[f"{name}_decay"][axons] = parameters[f"{name}_decay"]
+            self.arrays[f"{name}_mask"][axons] = (1 << parameters[f"{name}_step"]) - 1
 
     def _load_routes(
         self, config: CoreConfig, numbers: IntArray, index: Mapping[str, IntArray], routes: Mapping[str, IntArray]

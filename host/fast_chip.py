@@ -142,6 +142,7 @@ class FastGoldenChip(Chip):
             result |= {f"core{number}.{name}": values for name, values in self.model.state(number).items()}
             result[f"core{number}.delays"] = self.model.pending(number).astype(np.int64)
             result |= {f"core{number}.{name}": values for name, values in self.model.learning_state(number).items()}
+            result |= {f"core{number}.{name}": values for name, values in self.model.short_term_state(number).items()}
         return result
 
     def _modulate(self, core: int, enabled: bool | None, reward: int | None) -> None:

@@ -20,7 +20,7 @@ from spikeloom.arch.memory_map import regions
 from spikeloom.arch.packet import Destination
 from spikeloom.golden.chip import Chip
 from spikeloom.golden.emitter import Emitter
-from spikeloom.golden.fast import FastChip, can_run
+from spikeloom.golden.fast import FastChip
 from spikeloom.host.chip import Progress
 from spikeloom.host.spikes import BoolArray, check_spikes
 
@@ -322,12 +322,12 @@ def traffic(image: LoadableImage, spikes: npt.ArrayLike, *, progress: Progress |
 
 
 class _Engine:
-    """The fast engine, or the plain golden model where it cannot run the geometry or has no compiler: the same spikes, only later."""
+    """The fast engine, or the plain golden model where there is no compiler: the same spikes, only later."""
 
     def __init__(self, image: LoadableImage) -> None:
         self._chip: FastChip | Chip
         try:
-            self._chip = (FastChip if can_run(image.config) else Chip)(image.config, image.memories)
+            self._chip = FastChip(image.config, image.memories)
         except ToolError:
             self._chip = Chip(image.config, image.memories)
 

@@ -16,6 +16,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
 from spikeloom.arch.config import ChipConfig, CoreConfig
+from spikeloom.arch.layout import IntArray, WordArray
 from spikeloom.arch.memory_map import CORE_ADDRESS_BITS, COUNTER_NAMES, Region, regions, state_of_neurons
 from spikeloom.arch.registers import EVENT_AXON_BITS, Status
 from spikeloom.golden.chip import Chip
@@ -119,6 +120,20 @@ class CoreDriver:
             await self.edge()
 
 
+async def read_state(driver: CoreDriver, config: CoreConfig, kinds: WordArray | None) -> dict[str, IntArray]:
+    """What ``expected_state`` has of the golden core."""
+    table = regions(config)
+    pending = table["delays"].layout.unpack(await driver.read(table["delays"]))["pending"]
+    result = state_of_neurons(config, await driver.read(table["state"]), kinds) | {"delays": delays_from_words(config, pending)}
+    for name in ("axon_traces", "neuron_traces", "short_term_state"):
+        if name in table:
+            result |= table[name].layout.unpack(await driver.read(table[name]))
+    for name, field in (("weights", "weight"), ("tags", "tag")):
+        if config.learning is not None and name in table:
+            result[name] = table[name].layout.unpack(await driver.read(table[name]))[field].reshape(-1, config.lanes)
+    return {f"core0.{name}": values for name, values in result.items()}
+
+
 async def run_case(driver: CoreDriver, config: CoreConfig, case: Case, compare_every: int) -> Mismatch | None:
     """One case from loading to the counters."""
     dut = driver.dut
@@ -163,10 +178,7 @@ async def run_case(driver: CoreDriver, config: CoreConfig, case: Case, compare_e
             golden.inject(0, np.array([axon]), np.ones((1, 1), bool), delay)
         mismatch = compare_outputs(number, expected.numbers[expected.outputs[0]], driver.outputs)
         if mismatch is None and (number % compare_every == 0 or number == len(case.ticks) - 1):
-            pending = table["delays"].layout.unpack(await driver.read(table["delays"]))["pending"]
-            state = state_of_neurons(config, await driver.read(table["state"]), memory.get("kinds"))
-            got = {f"core0.{name}": values for name, values in state.items()} | {"core0.delays": delays_from_words(config, pending)}
-            mismatch = first_difference(number, expected_state(golden), got)
+            mismatch = first_difference(number, expected_state(golden), await read_state(driver, config, memory.get("kinds")))
         if mismatch is not None:
             return mismatch
     if config.counters:

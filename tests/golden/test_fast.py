@@ -39,6 +39,12 @@ def assert_equal_now(plain: Chip, fast: FastChip) -> None:
         for name, values in core.state.items():
             np.testing.assert_array_equal(state[name], values[0], f"tick {plain.ticks - 1}, core {number}: {name}")
         np.testing.assert_array_equal(fast.pending(number), core.scheduler.pending[:, 0], f"tick {plain.ticks - 1}, core {number}")
+        axons = {} if core.short_term is None else core.short_term.state()
+        got = fast.short_term_state(number)
+        assert list(got) == list(axons)
+        for name, values in axons.items():
+            assert got[name].dtype == np.int64
+            np.testing.assert_array_equal(got[name], values, f"tick {plain.ticks - 1}, core {number}: {name}")
         for name in COUNTERS:
             assert getattr(fast, name)[number] == getattr(core, name)[0], f"tick {plain.ticks - 1}, core {number}: {name}"
 
@@ -73,7 +79,7 @@ def one_core(config: CoreConfig) -> ChipConfig:
 
 def plain_geometry(rng: np.random.Generator) -> CoreConfig:
     """A random core whose weights stay as they are."""
-    return dataclasses.replace(random_geometry(rng)[0], learning=None, short_term=False)
+    return dataclasses.replace(random_geometry(rng)[0], learning=None)
 
 
 def random_mesh(seed: int) -> ChipConfig:

@@ -16,7 +16,7 @@ from spikeloom.arch.learning import LEARNING_WEIGHT_BITS, MAX_TERMS, TAG_BITS, L
 from spikeloom.arch.lif import Lif
 from spikeloom.arch.memory_map import regions
 from spikeloom.golden.chip import Chip
-from spikeloom.golden.fast import FastChip, can_run
+from spikeloom.golden.fast import FastChip
 from spikeloom.network.mapped import CoreArrays, image_from_arrays
 from spikeloom.network.plasticity import Plasticity
 from spikeloom.sim.cases import Events, random_case
@@ -64,23 +64,28 @@ def learning_core(rng: np.random.Generator, unit: Learning, weight_bits: int, la
         if core.weight_bits == weight_bits and core.pipelines <= lanes:
             words = core.axons * -(-core.neurons // lanes)
             room = int(rng.integers(1, words + 1))
-            return dataclasses.replace(core, lanes=lanes, weight_words=room, learning=unit, short_term=False)
+            return dataclasses.replace(core, lanes=lanes, weight_words=room, learning=unit)
 
 
-def unit_of(seed: int) -> Learning:
+def unit_of(seed: int, lanes: int) -> Learning:
     """All numbers of traces with all widths of tags, with and without the flag, within 54 seeds."""
     return Learning(
         pre_traces=seed % 3,
         post_traces=seed // 3 % 3,
         tag_bits=TAG_BITS[seed // 9 % 3],
         membrane_flag=seed // 27 % 2 == 1,
+        teacher=lanes > 1 and seed % 4 > 0,
         terms=(1, 2, 5, 9, MAX_TERMS)[seed % 5],
+        offsets=seed % 7 > 0,
+        weight_factor=seed % 11 > 0,
+        neuron_products=seed % 13 > 0,
     )
 
 
 def random_core(seed: int) -> CoreConfig:
     rng = np.random.default_rng(seed)
-    return learning_core(rng, unit_of(seed), LEARNING_WEIGHT_BITS[seed // 2 % 3], 1 << seed % 5)
+    lanes = 1 << seed % 5
+    return learning_core(rng, unit_of(seed, lanes), LEARNING_WEIGHT_BITS[seed // 2 % 3], lanes)
 
 
 # Random rules ------------------------------------------------------------------------------------------------------------
@@ -243,12 +248,3 @@ def test_a_reward_that_does_not_fit_is_refused() -> None:
     for reward in (4096, -4097):
         with pytest.raises(ConfigError, match=f"^reward is {reward}; it must be -4096 to 4095$"):
             fast.modulate(0, reward=reward)
-
-
-def test_short_term_plasticity_is_refused() -> None:
-    config, memories = written("dw = 1 * x1 * y0 - 1 * x0 * y1", np.random.default_rng(0), tau=TAU)
-    assert can_run(config)
-    other = ChipConfig(cores=(dataclasses.replace(config.cores[0], short_term=True),))
-    assert not can_run(other)
-    with pytest.raises(ConfigError, match="no short-term plasticity; use the golden model in numpy"):
-        FastChip(other, memories)

@@ -29,6 +29,9 @@ GEOMETRIES: dict[str, tuple[CoreConfig, Fabric]] = {
         poisoned(GENERIC),
     ),
     "one lane, banked weights": (CoreConfig(axons=37, neurons=23, weight_bits=4, lanes=1), poisoned(ECP5, 64)),
+    "one lane, banked weights, short-term plasticity": (
+        CoreConfig(axons=37, neurons=23, weight_bits=4, lanes=1, short_term=True), poisoned(ECP5, 64),
+    ),
     "two lanes, two pipelines": (
         CoreConfig(axons=20, neurons=50, weight_bits=16, lanes=2, pipelines=2,
         models=(Lif(state_bits=28, refractory_bits=4),)), poisoned(GENERIC),
@@ -85,7 +88,7 @@ GEOMETRIES: dict[str, tuple[CoreConfig, Fabric]] = {
 
 #: Those whose cores run under cocotb, with stalls on every stream; the others run as chips in the compiled simulator.
 COCOTB = (
-    "one lane, banked weights",
+    "one lane, banked weights, short-term plasticity",
     "eight lanes on UP5K",
     "three models, one bit per synapse",
 )

@@ -9,12 +9,11 @@ import pytest
 
 import spikeloom
 from spikeloom.arch.config import ChipConfig, CoreConfig
-from spikeloom.arch.errors import ConfigError
 from spikeloom.arch.learning import Learning
 from spikeloom.arch.lif import Lif
-from spikeloom.golden.fast import FastChip
 from spikeloom.hdl.fabric import ECP5, GENERIC, ICE40, ICE40_ULTRAPLUS
 from spikeloom.host.bus_chip import BusChip
+from spikeloom.host.fast_chip import FastGoldenChip
 from spikeloom.host.golden_chip import GoldenChip
 from spikeloom.sim.cases import random_case
 from spikeloom.sim.fuzz import compiled_cases
@@ -23,11 +22,8 @@ from tests.sim.geometries import poisoned
 
 LIF = (Lif(state_bits=20, fraction_bits=2),)
 
-#: Name, core, fabric.
+#: Name, core, fabric. One more, of one lane, runs under cocotb (``geometries.py``).
 GEOMETRIES = {
-    "one lane, weights in parts": (
-        CoreConfig(axons=37, neurons=23, weight_bits=4, lanes=1, models=LIF, short_term=True), poisoned(ECP5, 64),
-    ),
     "eight lanes, late sums": (
         CoreConfig(axons=21, neurons=73, weight_bits=8, lanes=8, models=LIF, short_term=True), poisoned(ECP5),
     ),
@@ -65,33 +61,29 @@ def test_long_run_keeps_the_steps_of_slow_decays():
     assert compiled_cases(ChipConfig(cores=(CORE,)), poisoned(GENERIC), range(650, 652), ticks=600, compare_every=20) is None
 
 
-def image(core=CORE):
+def image():
     """A random network."""
-    return random_case(ChipConfig(cores=(core,)), 1).image
+    return random_case(ChipConfig(cores=(CORE,)), 1).image
 
 
 def test_samples_start_from_rest_on_every_chip():
     spikes = np.random.default_rng(4).random((3, 25, CORE.axons)) < 0.4
-    golden = spikeloom.open("golden", image())
-    # The fast engine would leave all weights plain.
-    assert isinstance(golden, GoldenChip)
+    golden, fast = GoldenChip(image()), FastGoldenChip(image())
     alone = GoldenChip(image())
     alone.run(spikes[-1])
-    with BusChip(RtlBus(image().config, GENERIC, optimise="-O0"), image()) as hardware:
-        np.testing.assert_array_equal(golden.run(spikes), hardware.run(spikes))
+    with BusChip(RtlBus(image().config, GENERIC), image()) as hardware:
+        outputs = golden.run(spikes)
+        for other in (hardware, fast):
+            np.testing.assert_array_equal(outputs, other.run(spikes))
+            assert other.state().keys() == golden.state().keys()
         for name, values in golden.state().items():
-            np.testing.assert_array_equal(values, hardware.state()[name], err_msg=name)
-            np.testing.assert_array_equal(values, alone.state()[name], err_msg=name)
-    assert golden.state()["core0.depression"].any()
-    golden.reset()
-    assert not golden.state()["core0.depression"].any()
+            for other in (hardware, fast, alone):
+                np.testing.assert_array_equal(values, other.state()[name], err_msg=name)
+    for chip in (golden, fast):
+        assert chip.state()["core0.depression"].any()
+        chip.reset()
+        assert not chip.state()["core0.depression"].any()
 
 
-@pytest.mark.parametrize("core", [CORE, dataclasses.replace(CORE, short_term=False)])
-def test_open_takes_the_fast_engine_only_for_what_it_can_run(core):
-    assert isinstance(spikeloom.open("golden", image(core=core)), GoldenChip) == core.short_term
-
-
-def test_fast_engine_refuses_what_it_cannot_run():
-    with pytest.raises(ConfigError, match=r"^the fast engine .*short-term plasticity; use the golden model in numpy$"):
-        FastChip(image().config, image().memories)
+def test_open_takes_the_fast_engine():
+    assert isinstance(spikeloom.open("golden", image()), FastGoldenChip)
