@@ -1,4 +1,5 @@
-"""Experiments of the literature on learning: coincidence detection, sound localisation, sequences, patterns in noise, association, xor.
+"""Experiments of the literature on learning: coincidence detection, sound localisation, sequences, patterns in noise, association, xor,
+a teacher, and short-term plasticity.
 
 Each runs on the golden model with several seeds, is measured against a criterion, and is drawn. The exit code is 1 if one of them fails.
 With --hardware a short part of each also runs on the generated Verilog, and outputs, weights and traces are compared.
@@ -87,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
                 stage(f"{name}: generating, compiling and comparing")
                 mismatch = EXPERIMENTS[name].mismatch()
                 good = good and mismatch is None
-                say(f"Hardware, {name}: {mismatch or 'outputs, weights and traces equal to the golden model'}.")
+                say(f"Hardware, {name}: {mismatch or 'outputs and state equal to the golden model'}.")
     panels = [(EXPERIMENTS[name].draw, runs[0]) for name, runs in results.items()]
     for name, panel in zip(results, panels, strict=True):
         save([panel], options.output / f"{name}.png")

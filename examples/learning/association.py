@@ -145,7 +145,7 @@ def _rows(device: Chip, spikes: BoolArray) -> Iterator[BoolArray]:
 
 
 def run(seed: int = 0, chip: ChipFactory = golden) -> AssociationRun:
-    """Run all trials as one stream, so that the random numbers of the rounding do not begin anew with each of them."""
+    """Run all trials as one stream: traces and tags go on from trial to trial."""
     spikes = stimulus(seed)
     with chip(make_image(seed)) as device:
         fired = np.stack(list(device.stream(_rows(device, spikes)))).reshape(TRIALS, TRIAL_TICKS)

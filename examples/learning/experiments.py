@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from spikeloom.examples.learning import association, coincidence, localisation, pattern, picture, sequence, xor
+from spikeloom.examples.learning import association, coincidence, localisation, pattern, picture, sequence, short_term, teacher, xor
 from spikeloom.examples.learning.common import Run, difference
 
 
@@ -67,6 +67,8 @@ EXPERIMENTS = {
         _experiment(pattern, picture.draw_pattern),
         _experiment(association, picture.draw_association),
         _experiment(xor, picture.draw_xor),
+        _experiment(teacher, picture.draw_teacher),
+        _experiment(short_term, picture.draw_short_term),
     )
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
-from spikeloom.examples.learning import association, coincidence, localisation, pattern, sequence, xor
+from spikeloom.examples.learning import association, coincidence, localisation, pattern, sequence, short_term, teacher, xor
 from spikeloom.examples.learning.common import HIGHEST, UNIT
 
 mpl.use("Agg")  # files only, no window
@@ -122,6 +122,46 @@ def draw_xor(figure: Any, run: xor.XorRun) -> None:
         axes.text(start, 0.7, f"{a} xor {b}: {' '.join(map(str, got))}", fontsize=8)
     axes.set(xlabel="tick", yticks=-np.arange(len(names)), yticklabels=names, ylim=(-len(names) + 0.4, 1.3))
     figure.suptitle("xor: 9 ticks after the reference for 1, 15 for 0", fontsize=10)
+
+
+def draw_teacher(figure: Any, run: teacher.TeacherRun) -> None:
+    """Spikes without the teacher after each block of trials, beside the wanted ticks."""
+    axes = figure.subplots()
+    for number, ticks in enumerate(run.answers):
+        colour = GREEN if run.right(number) else DARK
+        axes.vlines(ticks, number - 0.4, number + 0.4, color=colour, linewidth=2)
+    for tick in run.wanted:
+        axes.axvspan(tick - teacher.TOLERANCE, tick + teacher.TOLERANCE, color=ORANGE, alpha=0.4, linewidth=0)
+    trials = range(0, len(run.answers), 4)
+    axes.set(xlabel="tick", ylabel="trials before", yticks=trials, yticklabels=[teacher.BLOCK * number for number in trials])
+    figure.suptitle("teacher: spikes at the wanted times (orange), without the teacher", fontsize=10)
+
+
+def draw_short_term(figure: Any, run: short_term.ShortTermRun) -> None:
+    """Potentials of three synapses in a train, their amplitudes at all rates, and in pairs; lines: the equations."""
+    left, middle, right = figure.subplots(1, 3)
+    curve = np.geomspace(short_term.INTERVALS[0], short_term.INTERVALS[-1], 100)
+    for number, (name, kind) in enumerate(short_term.SYNAPSES.items()):
+        colour = (DARK, ORANGE, GREEN)[number]
+        left.plot(run.potentials[:, number] / short_term.WEIGHT - 0.6 * number, color=colour, linewidth=1)
+        middle.loglog(
+            short_term.SECOND / curve, [short_term.stationary(kind, ticks) for ticks in curve], color=colour, linewidth=0.8
+        )
+        middle.plot(short_term.rates(), run.steady(name), "o", markersize=3, color=colour, label=name)
+        pairs = [short_term.ideal(kind, (0, distance)) for distance in range(2, 1001)]
+        right.semilogx(range(2, 1001), [second / first for first, second in pairs], color=colour, linewidth=0.8)
+        right.plot(short_term.DISTANCES, run.ratios(name), "o", markersize=3, color=colour)
+    fast = np.array([10, 100])
+    slope = short_term.SECOND / (short_term.SYNAPSES["depressing"].depression * fast)
+    middle.plot(fast, 0.6 * slope, color=GREY, linestyle="dashed", linewidth=0.8, label="1 / rate")
+    left.set(xlabel="ms", yticks=[], title=f"train of {short_term.SECOND // short_term.SHOWN} Hz")
+    middle.set(xlabel="rate, Hz", title="steady amplitude")
+    right.set(xlabel="ms between the pair", title="second by first")
+    right.axhline(1, color=GREY, linewidth=0.8)
+    middle.legend(fontsize=7, frameon=False, loc="lower left")
+    for axes in (left, middle, right):
+        axes.title.set_fontsize(9)
+    figure.suptitle("short_term: synapses that tire or warm up; lines are the equations", fontsize=10)
 
 
 #: A figure, what is drawn into it.

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from spikeloom.examples.learning import association, coincidence, common, localisation, pattern, sequence, xor
+from spikeloom.examples.learning import association, coincidence, common, localisation, pattern, sequence, short_term, teacher, xor
 from spikeloom.examples.learning.__main__ import main
 from spikeloom.examples.learning.experiments import EXPERIMENTS
 
@@ -93,16 +93,80 @@ def test_xor() -> None:
     assert not dataclasses.replace(run, answers=((), *run.answers[1:])).passed
 
 
+def test_teacher() -> None:
+    run = teacher.run(0)
+    assert run.passed, run.measured
+    wanted = teacher.pattern(0)[1]
+    assert np.diff(wanted).min() >= teacher.DISTANCE
+    assert wanted.min() >= teacher.FIRST
+    assert wanted.max() < teacher.LAST
+    # Too early, a spike too few or too many, and a neuron that did so from the beginning.
+    for wrong in (wanted - teacher.TOLERANCE - 1, wanted[:-1], np.append(wanted, teacher.LAST + 5)):
+        assert not dataclasses.replace(run, answers=(*run.answers[:-3], wrong, wrong, wrong)).passed
+    assert not dataclasses.replace(run, answers=(wanted, *run.answers[1:])).passed
+
+
+def test_without_a_teacher_nothing_is_learnt(monkeypatch) -> None:
+    monkeypatch.setattr(teacher, "taught", lambda seed: teacher.pattern(seed)[0])
+    assert teacher.run(0).score == 0
+
+
+def test_short_term() -> None:
+    run = short_term.run()
+    assert run.passed, run.measured
+    plain = tuple(np.ones_like(amplitudes) for amplitudes in run.amplitudes)
+    assert not dataclasses.replace(run, amplitudes=plain).passed
+    assert dataclasses.replace(run, amplitudes=plain).slope == pytest.approx(0)
+    # Each kind in the place of another, and one wrong amplitude anywhere.
+    trains, pairs = len(short_term.SYNAPSES) * len(short_term.INTERVALS), len(short_term.SYNAPSES) * len(short_term.DISTANCES)
+    swapped = (*run.amplitudes[trains // 3 : trains], *run.amplitudes[: trains // 3], *run.amplitudes[trains:])
+    assert not dataclasses.replace(run, amplitudes=swapped).passed
+    for axon in (0, trains - 1, trains + pairs - 1, -1):
+        wrong = [amplitudes.copy() for amplitudes in run.amplitudes]
+        wrong[axon][1] += 0.01
+        assert not dataclasses.replace(run, amplitudes=tuple(wrong)).passed, axon
+
+
+def test_short_term_fails_without_its_signatures(monkeypatch) -> None:
+    """Amplitudes that follow the equations of other synapses: exact, but none of them facilitates."""
+    monkeypatch.setattr(
+        short_term, "SYNAPSES", dict.fromkeys(short_term.SYNAPSES, short_term.Synapse(use=0.9, facilitation=1, depression=100))
+    )
+    monkeypatch.setattr(short_term, "LASTING", short_term.Synapse(use=0.1, facilitation=100, depression=30))
+    exact = tuple(short_term.ideal(kind, ticks) for kind, ticks in short_term.protocols())
+    run = short_term.ShortTermRun(amplitudes=exact, potentials=np.zeros((short_term.SHOWN_TICKS, 3), np.int64))
+    assert run.error == 0
+    assert run.steady_error < 1e-6
+    assert run.peak is None
+    assert run.ratios("facilitating").max() < 1
+    assert run.potentiation < 10
+    assert not run.passed
+
+
+def test_depression_in_floating_point_is_that_of_the_paper() -> None:
+    """The recursion of Tsodyks and Markram 1997, whose share that an event uses is U (2 - U) here."""
+    kind = short_term.SYNAPSES["depressing"]
+    share = kind.use * (2 - kind.use)
+    for interval in (10, 100, 1000):
+        falls = np.exp(-interval / kind.depression)
+        expected = [share]
+        for _ in range(9):
+            expected.append(expected[-1] * (1 - share) * falls + share * (1 - falls))
+        np.testing.assert_allclose(short_term.ideal(kind, range(0, 10 * interval, interval)), expected)
+    for kind in short_term.SYNAPSES.values():
+        assert short_term.ideal(kind, range(0, 9000, 30))[-1] == pytest.approx(short_term.stationary(kind, 30))
+
+
 # Hardware -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_short_part_equals_hardware(name: str) -> None:
-    """Outputs, weights, tags, traces and potentials. All but pattern and xor share one compiled model."""
+    """Outputs and state. All but pattern, xor, teacher and short_term share one compiled model."""
     assert EXPERIMENTS[name].mismatch() is None
 
 
-@pytest.mark.parametrize("name", ["coincidence", "localisation", "sequence", "association", "pattern"])
+@pytest.mark.parametrize("name", ["coincidence", "localisation", "sequence", "association", "pattern", "teacher"])
 def test_short_part_teaches_something(name: str) -> None:
     """Otherwise equality would say little."""
     image, spikes, *rewards = EXPERIMENTS[name].check()
@@ -113,6 +177,16 @@ def test_short_part_teaches_something(name: str) -> None:
                 chip.modulate(reward=float(rewards[0][number]))
             chip.run(sample)
         assert (chip.state()["core0.weights"] != before).sum() >= 3
+
+
+def test_short_part_of_short_term_uses_the_synapses_up() -> None:
+    """Some events fire their neurons and others do not, and axons are away from rest at the end."""
+    image, spikes = short_term.check()
+    with common.golden(image) as chip:
+        fired = chip.run(spikes)
+        assert 0.2 < fired.sum() / spikes.sum() < 0.8
+        for name in ("facilitation", "depression"):
+            assert (chip.state()[f"core0.{name}"] > 1000).sum() >= 10
 
 
 def test_small_experiments_share_a_geometry() -> None:
