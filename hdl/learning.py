@@ -9,10 +9,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from spikeloom.arch.config import CoreConfig, bits_for
 from spikeloom.arch.layout import BUS_WORD_BITS, WordLayout
 from spikeloom.arch.learning import (
-    CHANGE_FRACTION_BITS,
     DECAY_BITS,
-    LEARNING_INDEX,
-    PHASE_INDEX_SHIFT,
     SEEN_BITS,
     TRACE_BITS,
     V_THRESHOLD_BITS,
@@ -24,13 +21,12 @@ from spikeloom.arch.learning import (
 )
 from spikeloom.arch.memory_map import plastic_layout, row_layout, tag_layout
 from spikeloom.arch.neuron import RANDOM_BITS
-from spikeloom.arch.random import FIELD_BITS, INDEX_STEP
 from spikeloom.hdl.change import Changes, later, random_taken, result_cycles
 from spikeloom.hdl.crossbar import LEARNING_LATENCY, LearningPort
 from spikeloom.hdl.fabric import Fabric
 from spikeloom.hdl.layouts import struct_of
 from spikeloom.hdl.ram import BankedRam, BusPort, Ram, bus_port
-from spikeloom.hdl.random import MIXER_LATENCY, Mixer, combination, powers_of
+from spikeloom.hdl.rounding import SPREAD_LATENCY, Rounding
 
 #: Stages, counted from that of the walk: a row is read, a weight asked for.
 ROW_STAGE, ASK_STAGE = 2, 4
@@ -234,7 +230,11 @@ class LearningUnit(wiring.Component):
                 self.port.written.eq(Mux(late, later(m, weights, 1, "late_weights")[1], weights)),
             ]
         else:
-            m.d.comb += [self.port.write.eq(weight_write), self.port.written_word.eq(address), self.port.written.eq(weights)]
+            m.d.sync += [
+                self.port.write.eq(weight_write),
+                self.port.written_word.eq(address),
+                self.port.written.eq(weights),
+            ]
         if unit.tag_bits:
             self._add_tags(m, changes, addresses, write & changes.target, address)
         return m
@@ -245,23 +245,46 @@ class LearningUnit(wiring.Component):
         layout, depth = self.layouts[name]
         return layout, depth, getattr(self, f"{name}_bus")
 
-    def _bus_ram(self, m: Module, name: str, *, banks: int = 1, writable: bool = False, single: bool = False) -> BankedRam:
-        """A memory on the bus."""
+    def _bus_ram(self, m: Module, name: str) -> BankedRam:
+        """A memory that the bus writes."""
         layout, depth, bus = self._layout(name)
-        small = -(-depth // banks) <= self.fabric.lut_ram_depth
+        ram = BankedRam(width=layout.bits, depth=depth, readback=self.config.readback, fabric=self.fabric, style=self._style(depth))
+        m.submodules[f"{name}_ram"] = ram
+        connect(m, flipped(bus), ram.bus)
+        return ram
+
+    def _state_ram(self, m: Module, name: str, address: Value, banks: int = 1) -> tuple[BankedRam, Signal]:
+        """A memory of state, and what was found three cycles after ``address``; the bus cannot write it.
+
+        While nothing is walked over it gives what stands at the index of the bus, which is there before the memory is selected.
+        """
+        layout, depth, bus = self._layout(name)
         ram = BankedRam(
             width=layout.bits,
             depth=depth,
             banks=banks,
-            writable=writable,
-            single=single,
-            readback=self.config.readback,
+            writable=banks == 1,
+            single=banks > 1,
+            readback=False,
             fabric=self.fabric,
-            style="distributed" if small else "block",
+            style=self._style(-(-depth // banks)),
         )
         m.submodules[f"{name}_ram"] = ram
-        connect(m, flipped(bus), ram.bus)
-        return ram
+        place = Signal(len(ram.read_address), name=f"{name}_place", reset_less=True)
+        found = Signal(len(ram.read_data), name=f"{name}_found", reset_less=True)
+        bank_bits = (banks - 1).bit_length()
+        m.d.sync += [place.eq(Mux(self.busy, address, bus.index >> bank_bits)), found.eq(ram.read_data)]
+        m.d.comb += [ram.read_address.eq(place), ram.read_enable.eq(1)]
+        return ram, found
+
+    def _show(self, m: Module, bus: BusPort, found: Value) -> None:
+        """What the bus reads."""
+        if self.config.readback:
+            parts = [found[i : i + BUS_WORD_BITS] for i in range(0, len(found), BUS_WORD_BITS)]
+            m.d.sync += bus.read_data.eq(Mux(bus.select, Array(parts)[bus.slice], 0))
+
+    def _style(self, depth: int) -> str:
+        return "distributed" if depth <= self.fabric.lut_ram_depth else "block"
 
     def _registers(self, m: Module, name: str) -> data.View:
         """A word that stands in registers."""
@@ -279,9 +302,7 @@ class LearningUnit(wiring.Component):
 
     def _ram(self, m: Module, name: str, width: int, depth: int) -> Ram:
         """A memory of the unit's own."""
-        ram = Ram(
-            width=width, depth=depth, fabric=self.fabric, style="distributed" if depth <= self.fabric.lut_ram_depth else "block"
-        )
+        ram = Ram(width=width, depth=depth, fabric=self.fabric, style=self._style(depth))
         m.submodules[f"{name}_ram"] = ram
         return ram
 
@@ -492,10 +513,8 @@ class LearningUnit(wiring.Component):
         m.d.sync += [event.eq(active.read_data), now.eq(event)]
         if not unit.pre_traces:
             return now, []
-        ram = self._bus_ram(m, "axon_traces", writable=True)
-        found = Signal(unit.pre_traces * TRACE_BITS, name="axon_traces_found", reset_less=True)
-        m.d.comb += [ram.read_address.eq(index[read]), ram.read_enable.eq(1)]
-        m.d.sync += found.eq(ram.read_data)
+        ram, found = self._state_ram(m, "axon_traces", index[read - 1])
+        self._show(m, self.axon_traces_bus, found)
         # At the end of an epoch there is no event any more.
         counts = event & (states[at - 1] != State.PRE)
         traces, aged = [], []
@@ -520,29 +539,17 @@ class LearningUnit(wiring.Component):
         """Traces and flags of the lanes at hand; writes what the next tick finds."""
         config, unit, at = self.config, self.unit, self.at_hand - 2
         read = at - 2
-        address = Signal(bits_for(config.neuron_words), name="neuron_word", reset_less=True)
-        m.d.sync += address.eq(Mux(states[read - 1] == State.TRACE, index[read - 1] >> lane_bits, words[read - 1]))
+        address = Mux(states[read - 1] == State.TRACE, index[read - 1] >> lane_bits, words[read - 1])
         per_neuron = 1 + unit.membrane_flag
         kept_flags = Signal(len(flags.read_data), name="flags_at_hand", reset_less=True)
-        m.d.comb += [flags.read_address.eq(address), flags.read_enable.eq(1)]
+        m.d.comb += flags.read_enable.eq(1)
+        m.d.comb += flags.read_address.eq(later(m, address, 1, "flags_place")[1])
         m.d.sync += kept_flags.eq(flags.read_data)
         lane_flags: list[Value] = [kept_flags.word_select(lane, per_neuron) for lane in range(config.lanes)]
         if not unit.post_traces:
             return [[] for _ in range(config.lanes)], lane_flags
         width, bus = unit.post_traces * TRACE_BITS, self.neuron_traces_bus
-        ram = BankedRam(
-            width=width,
-            depth=config.neurons,
-            banks=config.lanes,
-            single=True,
-            readback=False,
-            fabric=self.fabric,
-            style="distributed" if config.neuron_words <= self.fabric.lut_ram_depth else "block",
-        )
-        m.submodules.neuron_traces_ram = ram
-        found = Signal(config.lanes * width, name="neuron_traces_at_hand", reset_less=True)
-        m.d.comb += [ram.read_address.eq(Mux(bus.select, bus.index >> lane_bits, address)), ram.read_enable.eq(1)]
-        m.d.sync += found.eq(ram.read_data)
+        ram, found = self._state_ram(m, "neuron_traces", address, config.lanes)
         lanes: list[list[Value]] = [
             [found.word_select(lane * unit.post_traces + n, TRACE_BITS) for n in range(unit.post_traces)]
             for lane in range(config.lanes)
@@ -553,7 +560,7 @@ class LearningUnit(wiring.Component):
         tracing = later(m, valid, TRACE_STAGES + 2, "tracing_neuron")
         lane = Signal(max(1, lane_bits), name="trace_lane", reset_less=True)
         if lane_bits:
-            m.d.sync += lane.eq(Mux(bus.select, bus.index[:lane_bits], index[at - 1][:lane_bits]))
+            m.d.sync += lane.eq(Mux(self.busy, index[at - 1][:lane_bits], bus.index[:lane_bits]))
         mine, fired = Signal(width, name="neuron_traces_chosen", reset_less=True), Signal(name="neuron_fired", reset_less=True)
         m.d.sync += [
             mine.eq(Array(found.word_select(n, width) for n in range(config.lanes))[lane]),
@@ -592,59 +599,27 @@ class LearningUnit(wiring.Component):
 
     def _add_tags(self, m: Module, changes: Changes, addresses: list[Value], write: Value, address: Value) -> None:
         """Tags come with the weights."""
-        delay = self.at_hand - ASK_STAGE - 2
-        ram = self._bus_ram(m, "tags", writable=True)
-        tags = Signal(len(ram.read_data), name="tags_at_hand", reset_less=True)
-        m.d.comb += [
-            ram.read_address.eq(addresses[delay]),
-            ram.read_enable.eq(1),
-            changes.tags.as_value().eq(tags),
-        ]
+        ram, tags = self._state_ram(m, "tags", addresses[self.at_hand - ASK_STAGE - 3])
+        self._show(m, self.tags_bus, tags)
+        m.d.comb += changes.tags.as_value().eq(tags)
         results = Cat(changes.result[lane][: self.unit.tag_bits] for lane in range(self.config.lanes))
         self._write_state(m, ram, address, results, write)
-        m.d.sync += tags.eq(ram.read_data)
 
     def _add_random(self, m: Module, states: list[Value], index: list[Value], target: Value, words: list[Value]) -> Value:
-        """Random numbers of the lanes when they are taken; half a unit each if the rule is deterministic."""
-        config = self.config
-        lane_bits = (config.lanes - 1).bit_length()
-        mixer = Mixer()
-        m.submodules.mixer = mixer
-        scattered = Signal(RANDOM_BITS, name="scattered")
-        product: Value = Const(0, RANDOM_BITS)
-        for bit in range(bits_for(config.axons)):
-            product ^= Mux(index[0][bit], INDEX_STEP << bit & 0xFFFFFFFF, 0)
-        phase = Signal(2, name="mixed_phase")
+        """Random numbers of the lanes when they are taken, with the first term's product."""
+        taken = self.at_hand - 2 + random_taken(self.unit)
+        m.submodules.rounding = rounding = Rounding(config=self.config, latency=taken)
         phases = {State.PRE: Phase.PRE, State.POST: Phase.POST, State.EPOCH: Phase.EPOCH, State.TEACH: Phase.TEACH}
         with m.Switch(states[0]):
-            for which, number_of in phases.items():
-                if number_of in self.unit.phases:
-                    with m.Case(which):
-                        m.d.comb += phase.eq(number_of)
-        m.d.comb += scattered.eq(product ^ LEARNING_INDEX ^ Cat(Const(0, PHASE_INDEX_SHIFT), phase, target))
-        x = Signal(RANDOM_BITS, name="mixed", reset_less=True)
-        m.d.sync += x.eq(self.key ^ scattered)
-        m.d.comb += mixer.x.eq(x)
-        # Counted from the walk's index: mixed, then spread in three stages, so that it is there with the first term's product.
-        taken = self.at_hand - 2 + random_taken(self.unit)
-        wait = taken - 3 - (1 + MIXER_LATENCY)
-        number = later(m, mixer.number, wait, "number")[wait]
-        a, b = number[FIELD_BITS:], number[:CHANGE_FRACTION_BITS]
-        word = words[taken - 3]
-        powers = powers_of(m, a, lane_bits + len(word), "a")
-        share, factor = (
-            Signal(width, name=name, reset_less=True) for width, name in ((CHANGE_FRACTION_BITS, "share"), (FIELD_BITS, "factor"))
-        )
-        m.d.sync += [share.eq(b ^ combination(word, powers[lane_bits:], CHANGE_FRACTION_BITS)), factor.eq(a)]
-        powers = powers_of(m, factor, lane_bits, "factor")
-        low_bits = lane_bits // 2
-        lows = [Signal(CHANGE_FRACTION_BITS, name=f"low{k}", reset_less=True) for k in range(1 << low_bits)]
-        highs = [Signal(CHANGE_FRACTION_BITS, name=f"high{k}", reset_less=True) for k in range(1 << (lane_bits - low_bits))]
-        m.d.sync += [low.eq(combination(k, powers[:low_bits], CHANGE_FRACTION_BITS)) for k, low in enumerate(lows)]
-        m.d.sync += [high.eq(share ^ combination(k, powers[low_bits:], CHANGE_FRACTION_BITS)) for k, high in enumerate(highs)]
-        numbers = [Signal(CHANGE_FRACTION_BITS, name=f"random{lane}", reset_less=True) for lane in range(config.lanes)]
-        half = 1 << (CHANGE_FRACTION_BITS - 1)
-        for lane, lane_number in enumerate(numbers):
-            chosen = highs[lane >> low_bits] ^ lows[lane & (1 << low_bits) - 1]
-            m.d.sync += lane_number.eq(Mux(self.settings.stochastic, chosen, half))
-        return Cat(numbers)
+            for state, phase in phases.items():
+                if phase in self.unit.phases:
+                    with m.Case(state):
+                        m.d.comb += rounding.phase.eq(phase)
+        m.d.comb += [
+            rounding.key.eq(self.key),
+            rounding.target.eq(target),
+            rounding.axon.eq(index[0]),
+            rounding.word.eq(words[taken - SPREAD_LATENCY]),
+            rounding.stochastic.eq(self.settings.stochastic),
+        ]
+        return rounding.random.as_value()
