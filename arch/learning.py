@@ -243,7 +243,7 @@ def trace_layout(name: str, count: int) -> WordLayout:
 
 def largest_traces(learning: Learning, settings: Mapping[str, IntArray]) -> dict[str, int]:
     """Largest value of each trace as rules see it: of those that an event sets to the impulse, the impulse."""
-    whole = {name: (1 << TRACE_BITS) - 1 for name in learning.traces}
+    whole = dict.fromkeys(learning.traces, (1 << TRACE_BITS) - 1)
     nearest = {name: int(settings[f"{name}_impulse"][0]) for name in whole if settings[f"{name}_nearest"][0]}
     return {name: value >> (TRACE_BITS - SEEN_BITS) for name, value in (whole | nearest).items()}
 

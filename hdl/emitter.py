@@ -132,7 +132,7 @@ class Emitter(wiring.Component):
         m.submodules.index_ram = index
         connect(m, flipped(self.index_bus), index.bus)
         looked_up, found_valid, settle, take, walking = Signal(), Signal(), Signal(), Signal(), Signal()
-        found = Signal(struct_of(route_index_layout(config)))
+        found = Signal(struct_of(route_index_layout(config)), reset_less=True)
         m.d.comb += [
             settle.eq(~found_valid | ~walking),
             extractor.o.ready.eq(~looked_up | settle),

@@ -133,7 +133,9 @@ class Scheduler(wiring.Component):
         bit1 = Signal(4)
         select2 = Signal(DELAY_WORD_BITS)
         stored2, newer2, word2, new2, word3 = (
-            Signal(DELAY_WORD_BITS, name=n) for n in ("stored2", "newer2", "word2", "new2", "word3")
+            # Without a reset, so that the first one is the register that the bus reads too.
+            Signal(DELAY_WORD_BITS, name=n, reset_less=n == "stored2")
+            for n in ("stored2", "newer2", "word2", "new2", "word3")
         )
         write2, is_newer2 = Signal(), Signal()
         m.d.sync += [

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from spikeloom.arch.config import CoreConfig
 from spikeloom.arch.errors import ConfigError
-from spikeloom.arch.layout import WordArray
 from spikeloom.arch.learning import LEARNING_WEIGHT_BITS, Learning
 from spikeloom.network.description import Network, Population
 from spikeloom.network.plasticity import Plasticity

@@ -36,7 +36,10 @@ GEOMETRIES = {
         50,
     ),
     "eight lanes, 4-bit weights, post traces only": (
-        CoreConfig(axons=33, neurons=24, lanes=8, weight_bits=4, levels=1, learning=Learning(pre_traces=0, post_traces=2, teacher=True, neuron_products=False)),
+        CoreConfig(
+            axons=33, neurons=24, lanes=8, weight_bits=4, levels=1,
+            learning=Learning(pre_traces=0, post_traces=2, teacher=True, neuron_products=False),
+        ),
         poisoned(ICE40),
         40,
     ),
