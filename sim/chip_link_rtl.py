@@ -53,7 +53,7 @@ class ChipLinkPair:
     def __init__(self, *, width: int, lanes: int, cell: int, seed: int) -> None:
         self.lanes = lanes
         verilog = to_verilog(ChipLink(width=width, lanes=lanes, cell=cell, fabric=POISONED), "chip_link")
-        library = ctypes.CDLL(str(compile_library(verilog, "chip_link", HARNESS, optimise="-O1")))
+        library = ctypes.CDLL(str(compile_library(verilog, "chip_link", HARNESS)))
         library.sim_new.restype = ctypes.c_void_p
         library.sim_taken.restype = ctypes.c_uint64
         self._library = library

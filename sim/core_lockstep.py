@@ -15,9 +15,14 @@ from spikeloom.arch.errors import ToolError
 from spikeloom.hdl.core import Core
 from spikeloom.hdl.fabric import GENERIC, Fabric
 from spikeloom.hdl.verilog import to_verilog
-from spikeloom.sim.toolchain import simulation_environment
+from spikeloom.sim.compiled import compile_runtime
+from spikeloom.sim.toolchain import simulation_environment, verilator_root
 
 MODELS = Path(__file__).parent / "models"
+#: Parts of Verilator's runtime that a model for cocotb needs.
+RUNTIME = ("verilated", "verilated_dpi", "verilated_vpi", "verilated_threads")
+#: Tells a model's makefile to leave them out, since they take longer to compile than the model.
+LEFT_OUT = ("VM_GLOBAL_FAST=", "VM_GLOBAL_SLOW=")
 
 
 class CoreSimulation:
@@ -47,15 +52,18 @@ class CoreSimulation:
         sources = [source]
         if fabric.spram:
             sources.append(MODELS / "sb_spram256ka.v")
-        os.environ.update(simulation_environment())
+        os.environ.update(simulation_environment(*(LEFT_OUT if simulator == "verilator" else ())))
         self.runner = get_runner(simulator)
+        arguments = ["-g2012"]
+        if simulator == "verilator":
+            arguments = ["-Wno-fatal", "-Wno-lint", "-O2", "--output-split", "0", "-CFLAGS", "-O0", "-LDFLAGS", str(_runtime())]
         self.runner.build(
             sources=sources,
             hdl_toplevel="core",
             build_dir=folder / "build",
             always=True,
             timescale=("1ns", "1ps"),
-            build_args=["-Wno-fatal", "-Wno-lint", "-O2", "-CFLAGS", "-O0"] if simulator == "verilator" else ["-g2012"],
+            build_args=arguments,
             log_file=folder / "build.log",
         )
 
@@ -96,3 +104,11 @@ class CoreSimulation:
                 raise ToolError(f"the simulation ended without a result:\n{log.read_text()[-4000:]}")
             outcome: list[dict[str, object]] = json.loads(results.read_text())
             return outcome
+
+
+def _runtime() -> Path:
+    """Verilator's runtime for cocotb."""
+    include = verilator_root() / "include"
+    return compile_runtime(
+        RUNTIME, ["-std=c++17", "-pthread", "-DVM_TRACE=0", "-DVM_COVERAGE=0", f"-I{include}", f"-I{include}/vltstd"]
+    )

@@ -94,7 +94,7 @@ class NeuronSimulation:
         pipeline = pipeline_class(model)(model=model, sum_bits=sum_bits)
         self.timing = pipeline.timing
         bench = NeuronBench(pipeline)
-        library = ctypes.CDLL(str(compile_library(to_verilog(bench, "neuron"), "neuron", HARNESS, optimise="-O1")))
+        library = ctypes.CDLL(str(compile_library(to_verilog(bench, "neuron"), "neuron", HARNESS)))
         library.sim_new.restype = ctypes.c_void_p
         library.sim_free.argtypes = [ctypes.c_void_p]
         library.sim_run.restype = ctypes.c_int64

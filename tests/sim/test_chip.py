@@ -65,7 +65,7 @@ def test_lanes_and_pipelines_change_time_and_never_a_spike():
     outputs, membranes, cycles = {}, {}, {}
     for name, core in VARIANTS.items():
         image = spikeloom.compile(random_network(3), config=ChipConfig(cores=(core,)))
-        with BusChip(rtl_bus(image.config, poisoned(ECP5, 64), optimise="-O0"), image) as chip:
+        with BusChip(rtl_bus(image.config, poisoned(ECP5, 64)), image) as chip:
             outputs[name] = chip.run(spikes)
             cycles[name] = int(chip.counters()["cycles"].sum())
             state = chip.state()["core0.membrane"]

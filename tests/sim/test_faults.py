@@ -282,7 +282,8 @@ def test_another_program_on_the_same_port_is_kept_out_and_one_that_comes_in_anyw
             while not chip.bus.repeats and time.monotonic() < end:
                 check(chip)
         except LinkError as error:
-            # Where the intruder takes the last byte between the system's notice and the read, the port looks unplugged.
+            # Where the intruder takes the last byte between the system's notice and the read, the port looks unplugged; on a busy
+            # machine it takes the answers to all repetitions.
             told = str(error)
         finally:
             stopped.set()
@@ -292,7 +293,9 @@ def test_another_program_on_the_same_port_is_kept_out_and_one_that_comes_in_anyw
             assert chip.bus.repeats > 0
             check(chip)
             return
-    assert re.fullmatch(r"/dev/\S+ went away; is the board still there\? \([^\n]*multiple access on port\?\)\)", told), told
+    unplugged = r"/dev/\S+ went away; is the board still there\? \([^\n]*multiple access on port\?\)\)"
+    silent = r"/dev/\S+ did not answer within 0\.5 s; is it a spikeloom board, with its bitstream loaded, and at this speed\?"
+    assert re.fullmatch(f"{unplugged}|{silent}", told), told
     with open_serial(board.port, IMAGE) as anew:
         check(anew)
 

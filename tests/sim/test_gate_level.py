@@ -37,7 +37,7 @@ SMALL = ChipConfig(cores=(CoreConfig(axons=5, neurons=4, weight_bits=4, lanes=1,
 def test_the_netlist_of_a_chip_equals_golden_tick_by_tick(family: str) -> None:
     bus = GateBus(CHIPS[family], family, SYNTHESIS[family])
     try:
-        assert gate_cases(bus, CHIPS[family], range(3), TICKS) is None
+        assert gate_cases(bus, CHIPS[family], range(2), TICKS) is None
     finally:
         bus.close()
 
@@ -45,7 +45,7 @@ def test_the_netlist_of_a_chip_equals_golden_tick_by_tick(family: str) -> None:
 def test_the_netlist_of_a_whole_top_level_equals_golden_through_its_serial_line() -> None:
     bus = FramedBus(GateTop(SMALL, "ice40", SYNTHESIS["ice40"]), timeout=30)
     try:
-        assert gate_cases(bus, SMALL, range(1), TICKS) is None
+        assert gate_cases(bus, SMALL, range(1), TICKS // 2) is None
     finally:
         bus.close()
 
@@ -78,7 +78,10 @@ def test_a_netlist_with_one_wrong_bit_is_found() -> None:
 
 
 def test_an_image_in_lockstep_with_a_netlist(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The golden model with another fixed point of the retention stands for a wrong netlist."""
+    """The golden model with another fixed point of the retention stands for a wrong netlist.
+
+    The model is that of ``tests/cli/test_gates.py``.
+    """
     network = spikeloom.Network()
     inputs = network.input(5, "in")
     neurons = spikeloom.Neurons(
@@ -91,12 +94,12 @@ def test_an_image_in_lockstep_with_a_netlist(monkeypatch: pytest.MonkeyPatch) ->
     image = spikeloom.compile(network, config=SMALL)
     spikes = np.random.default_rng(2).random((2, 12, 5)) < 0.4
     arguments = (image, spikes, "ice40", SYNTHESIS["ice40"])
-    result = gate_lockstep(*arguments, optimise="-O0")
+    result = gate_lockstep(*arguments)
     assert result.mismatch is None
     assert (result.samples, result.ticks) == (2, 2 * (12 + image.drain))
     assert result.spikes == spikeloom.open("golden", image).run(spikes).sum() > 0
     monkeypatch.setattr("spikeloom.golden.lif.RETENTION_FRACTION", 11)
-    result = gate_lockstep(*arguments, optimise="-O0")
+    result = gate_lockstep(*arguments)
     assert (result.samples, result.sample) == (1, 0)
     assert str(result.mismatch).startswith("membrane differs: tick 1, core 0, neuron ")
 

@@ -93,7 +93,7 @@ def test_lanes_change_no_bit():
         image = protocol_image(plasticity, 6, lanes)
         changes[lanes, "golden"] = learnt(GoldenChip(image), pre, post, 80).tolist()
         if lanes in (1, 4):
-            with BusChip(RtlBus(image.config, poisoned(ECP5), optimise="-O0"), image) as chip:
+            with BusChip(RtlBus(image.config, poisoned(ECP5)), image) as chip:
                 changes[lanes, "rtl"] = learnt(chip, pre, post, 80).tolist()
     assert len({tuple(change) for change in changes.values()}) == 1
     assert len(set(changes[1, "golden"])) > 3
@@ -116,7 +116,7 @@ def test_modulation_within_a_stream_counts_from_the_same_tick():
             yield np.array([tick % 5 == 0, tick % 7 == 0, tick % 5 == 1, tick % 7 == 2])
 
     golden = GoldenChip(image)
-    with BusChip(RtlBus(image.config, GENERIC, optimise="-O0"), image) as hardware:
+    with BusChip(RtlBus(image.config, GENERIC), image) as hardware:
         for chip in (golden, hardware):
             out = list(chip.stream(rows(chip)))
             assert np.any(out)
@@ -134,7 +134,7 @@ def test_samples_teach_one_network_on_hardware_too():
     image = protocol_image(plasticity, 2, 2)
     spikes = np.random.default_rng(1).random((3, 30, 4)) < 0.2
     golden = GoldenChip(image)
-    with BusChip(RtlBus(image.config, GENERIC, optimise="-O0"), image) as hardware:
+    with BusChip(RtlBus(image.config, GENERIC), image) as hardware:
         for chip in (golden, hardware):
             for _ in range(2):
                 chip.run(spikes)

@@ -13,17 +13,29 @@ from spikeloom.arch.frame import MAX_WORDS, SLIP_END, Operation, Request, seal, 
 from spikeloom.arch.registers import IDENT, PROTOCOL_VERSION, Address, Status
 from spikeloom.examples.digits.data import NETWORK, unseen_samples
 from spikeloom.hdl.link import WAIT_CYCLES
+from spikeloom.hdl.top import Top
+from spikeloom.hdl.verilog import to_verilog
 from spikeloom.host.bus_chip import BusChip
 from spikeloom.host.framed_bus import FramedBus
-from spikeloom.sim.compiled_top import CompiledTop
+from spikeloom.sim.compiled import compile_model
+from spikeloom.sim.compiled_top import SimulatedTop
 
 CONFIG = ChipConfig(cores=(CoreConfig(axons=128, neurons=80, weight_bits=8, lanes=8, weight_words=1024, levels=2),))
 SAMPLES = 3
 
 
+DIVISOR = 6
+
+
+@pytest.fixture(scope="module")
+def library():
+    """The compiled model, on which each test starts a simulation of its own."""
+    return compile_model(to_verilog(Top(config=CONFIG, divisor=DIVISOR), "top"), "top", is_top=True)
+
+
 @pytest.fixture
-def bus():
-    top = FramedBus(CompiledTop(CONFIG, divisor=6))
+def bus(library):
+    top = FramedBus(SimulatedTop(library, DIVISOR))
     yield top
     top.close()
 
