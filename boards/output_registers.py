@@ -97,13 +97,14 @@ def rewrite(path: Path, log: Path) -> Moved:
     part = path.with_name(f"{path.name}.part")
     try:
         netlist, moved = use_output_registers(json.loads(path.read_text()))
+        with log.open("a") as file:
+            file.write(f"\n{moved}\n")
         if moved.flip_flops:
             part.write_text(json.dumps(netlist))
             part.replace(path)
-        with log.open("a") as file:
-            file.write(f"\n{moved}\n")
-    except OSError as error:
-        raise ToolError(f"{path} cannot be rewritten or {log} not be added to: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ToolError(f"{path} cannot be rewritten or {log} not be added to: {reason}") from error
     finally:
         part.unlink(missing_ok=True)
     return moved

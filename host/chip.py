@@ -99,13 +99,19 @@ class Chip(ABC):
         ImageError
             If ``record`` names a population that does not exist.
         ConfigError
-            If ``record`` is given, but the chip's memories cannot be read (``readback=False``); or if the time of a tick is out of range, or
+            If ``record`` is given, but the chip's memories cannot be read (``readback=False``), or it learns and would need more ticks for
+            it; or if the time of a tick is out of range, or
             the chip does not know its clock.
         ImageError, LinkError
             If an output comes that the image does not have; see :func:`check_outputs`.
         """
         for name in record:
-            self.image.pieces(name)
+            level = self.image.pieces(name)[0].level
+            if self.image.config.learning and level > self.image.drain:
+                raise ConfigError(
+                    f"recording {name!r} takes {level - self.image.drain} more ticks in each sample, in which the chip would learn; make it "
+                    "an output of the network"
+                )
         samples = check_spikes(spikes, self.image.input_size)
         self._pace(tick_seconds)
         outputs, self.recorded = self._run(samples, tuple(record), progress, counts=counts)

@@ -413,9 +413,9 @@ class Network:
             if w_max is not None:
                 cell = type(projection.post.neurons.cell).__name__
                 raise NetworkError(f"{where}: w_max is {w_max}, but {cell} says itself what an LSB of a weight is; leave it out")
-        elif w_max is None or not 0 < w_max < math.inf:
+        elif not isinstance(w_max, (int, float, np.integer, np.floating)) or not 0 < w_max < math.inf:
             raise NetworkError(
-                f"{where}: w_max is {w_max}; give the weight, above 0, for which high={plasticity.high} of the plasticity stands"
+                f"{where}: w_max is {w_max!r}; give the weight, above 0, for which high={plasticity.high} of the plasticity stands"
             )
         elif plasticity.high < 1:
             raise NetworkError(f"{where}: high of the plasticity is {plasticity.high}; it must be 1 or more to stand for w_max")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spikeloom.arch.errors import ImageError
+from spikeloom.arch.errors import ConfigError, ImageError
 from spikeloom.arch.image import LoadableImage
 from spikeloom.arch.layout import IntArray
 from spikeloom.arch.memory_map import regions
@@ -43,7 +43,7 @@ def learned_weights(network: Network, image: LoadableImage) -> dict[Projection, 
     Raises
     ------
     ImageError
-        If the image was not compiled from this network.
+        If the image was not compiled from this network, as far as it shows: it does not hold ``w_max``.
     """
     # A late feedback that was accepted has the same delays here; without one nothing is late.
     delays, _ = align(network, late_feedback=True, warnings=[])
@@ -54,9 +54,23 @@ def learned_weights(network: Network, image: LoadableImage) -> dict[Projection, 
             pre = projection.pre
             if pre.label not in reached:
                 reached[pre.label] = _of_input(image, pre) if pre.is_input else _of_neurons(image, pre)
+            _check_rule(image, projection)
             integers = _integers(image, projection, delay, reached[pre.label])
             result[projection] = np.asarray(integers * _unit(image, projection), np.float64)
     return result
+
+
+def _check_rule(image: LoadableImage, projection: Projection) -> None:
+    """Refuse an image whose synapses learn in another way than those of the projection."""
+    assert projection.plasticity is not None
+    for piece in image.pieces(projection.post.label):
+        core, memory = image.config.cores[piece.core], image.memories[piece.core]
+        try:
+            words = projection.plasticity.words(core)
+        except ConfigError as error:
+            raise _other(f"{projection.name} could not learn in core {piece.core}: {error}") from None
+        if any(not np.array_equal(words[name], memory[name]) for name in ("learning", "rules")):
+            raise _other(f"core {piece.core} has not the rule and settings of {projection.name}")
 
 
 def _unit(image: LoadableImage, projection: Projection) -> float | FloatArray:

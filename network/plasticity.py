@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -120,6 +120,19 @@ class Plasticity:
     enabled: bool = True
     digits: int = 3
 
+    def __post_init__(self) -> None:
+        for name in ("low", "high", "epoch", "v_threshold", "digits"):
+            if not isinstance(getattr(self, name), (int, np.integer)):
+                raise ConfigError(f"{name} must be a whole number, not {getattr(self, name)!r}")
+        for name in ("tau", "impulse"):
+            values = getattr(self, name)
+            numbers = values.values() if isinstance(values, Mapping) else [None]
+            if not all(isinstance(number, (int, float, np.integer, np.floating)) for number in numbers):
+                raise ConfigError(f"{name} must be a dict of numbers, such as {{'x1': 20}}, not {values!r}")
+        names = [] if isinstance(self.nearest, str) else self.nearest
+        if not isinstance(names, (Sequence, Set)) or isinstance(self.nearest, str) or not all(isinstance(n, str) for n in names):
+            raise ConfigError(f"nearest must be names of traces, such as ['x1'], not {self.nearest!r}")
+
     def unit(self, weight_bits: int, tag_bits: int = 8) -> Learning:
         """The smallest learning unit that can do this.
 
@@ -222,7 +235,10 @@ class Plasticity:
         for what, names in (("tau", self.tau), ("impulse", self.impulse), ("nearest", self.nearest)):
             unknown = sorted(set(names) - set(unit.traces))
             if unknown:
-                raise ConfigError(f"{what} names {', '.join(unknown)}; the core has {', '.join(unit.traces) or 'no traces'}")
+                raise ConfigError(
+                    f"{what} names {', '.join(unknown)}; the core has {', '.join(unit.traces) or 'no traces'}: leave out what the rule does "
+                    "not use"
+                )
         result: dict[str, int] = {}
         for name in unit.traces:
             tau = self.tau.get(name)

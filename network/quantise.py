@@ -211,7 +211,8 @@ def _check_fixed(projection: Projection, values: FloatArray, q: QuantisedNeurons
     if plasticity is not None:
         wrong = (values < plasticity.low) | (values > plasticity.high)
         bounds = f"a synapse that learns begins between low and high of its plasticity, {plasticity.low} and {plasticity.high}"
-        remedy = "raise w_max, or" if fixed else "widen them, or"
+        below = bool((values < plasticity.low).any())
+        remedy = f"{'lower low' if below else 'raise w_max' if fixed else 'raise high'}, or"
         low, high = plasticity.low, plasticity.high
         error: type[SpikeloomError] = NetworkError
     else:

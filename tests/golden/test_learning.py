@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+import spikeloom
 from spikeloom.arch.config import ChipConfig, CoreConfig
 from spikeloom.arch.errors import ConfigError, ImageError
 from spikeloom.arch.learning import Phase, Target, scattered
@@ -200,6 +201,22 @@ def test_a_teacher_is_the_neuron_beside():
     got = learnt(unit, [[5], [5], [5], [25]], [[], [5], [], [25]], 40)
     # 100 exp(-2) for the event 20 ticks before.
     assert got.tolist() == [110, -1, 13, -1]
+
+
+def test_recording_that_needs_more_ticks_is_refused():
+    """In these the chip would learn: what it has learnt would depend on what is recorded."""
+    net = spikeloom.Network()
+    lines = net.input(4)
+    near, far = (net.population(4, spikeloom.IF_curr_delta(tau_m=20.0, v_thresh=-60.0), label) for label in ("near", "far"))
+    net.projection(lines, near, 2.0, plasticity=Plasticity(rule="dw = x1 * y0", tau={"x1": 5}), w_max=4.0)
+    net.projection(near, far, 3.0)
+    net.output(near)
+    unit = GoldenChip(spikeloom.compile(net, board="ulx3s"))
+    unit.run(np.ones((5, 4), np.bool_), record=["near"])
+    with pytest.raises(
+        ConfigError, match=r"^recording 'far' takes 1 more ticks in each sample, in which the chip would learn; make it"
+    ):
+        unit.run(np.ones((5, 4), np.bool_), record=["far"])
 
 
 def test_traces_fall_to_nothing():

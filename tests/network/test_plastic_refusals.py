@@ -208,3 +208,19 @@ def test_weights_of_another_network_are_refused() -> None:
     other.projection(source, layer, 0.0, plasticity=STDP, w_max=2.0)
     with pytest.raises(ImageError, match="it has no input in of 4 lines"):
         spikeloom.learned_weights(other, image)
+
+
+def test_learned_weights_of_another_rule_are_refused() -> None:
+    """The LSB would be another one."""
+
+    def network(high: int) -> Network:
+        net, rule = Network(), spikeloom.Plasticity(rule="dw = x1 * y0", tau={"x1": 8}, high=high)
+        lines, layer = net.input(4), net.population(3, spikeloom.IF_curr_delta(tau_m=20.0), "layer")
+        net.projection(lines, layer, 0.3, plasticity=rule, w_max=1.0)
+        net.output(layer)
+        return net
+
+    image = spikeloom.compile(network(127), board="ulx3s")
+    assert next(iter(spikeloom.learned_weights(network(127), image).values())) == pytest.approx(0.3, abs=0.5 / 127)
+    with pytest.raises(ImageError, match=r"core 0 has not the rule and settings of input to layer"):
+        spikeloom.learned_weights(network(31), image)

@@ -77,10 +77,10 @@ def test_words_hold_what_was_asked_for() -> None:
         ({"tau": {"x1": 20, "y1": 0}}, "tau of y1 is 0 ticks; it must be above 0 and at most 131071"),
         ({"tau": {"x1": 20, "y1": 2 * MAX_TAU}}, "tau of y1 is 262142 ticks; it must be above 0 and at most 131071"),
         ({"tau": {"x1": 20, "y1": math.nan}}, "tau of y1 is nan ticks; it must be above 0 and at most 131071"),
-        ({"tau": {"x1": 1, "y1": 1, "x2": 1}}, "tau names x2; the core has x1, y1"),
+        ({"tau": {"x1": 1, "y1": 1, "x2": 1}}, "tau names x2; the core has x1, y1: leave out what the rule does not use"),
         ({"impulse": {"x1": 4}}, r"impulse of x1 is 4; it must be 0 to 3\.99994"),
         ({"impulse": {"x1": math.inf}}, r"impulse of x1 is inf; it must be 0 to 3\.99994"),
-        ({"nearest": ("x3",)}, "nearest names x3; the core has x1, y1"),
+        ({"nearest": ("x3",)}, "nearest names x3; the core has x1, y1: leave out what the rule does not use"),
         ({"low": 5, "high": 2}, "weights are bounded by 5 and 2; they must rise within -128 to 127"),
         ({"high": 128}, "weights are bounded by 0 and 128; they must rise within -128 to 127"),
         ({"epoch": 3}, "epoch is 3; it must be a power of two from 1 to 32768"),
@@ -152,6 +152,22 @@ def test_a_narrow_accumulator_must_hold_what_weights_may_become() -> None:
     config = core(PAIR.unit(8), accumulator_bits=9)
     with pytest.raises(ImageError, match=r"its weights could sum to 0\.\.762, beyond the 9-bit accumulator"):
         image_from_arrays(ChipConfig(cores=(config,)), [arrays(PAIR)])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"high": "a"}, "high must be a whole number, not 'a'"),
+        ({"low": 0.5}, "low must be a whole number, not 0.5"),
+        ({"tau": {"x1": "20"}}, r"tau must be a dict of numbers, such as {'x1': 20}, not {'x1': '20'}"),
+        ({"impulse": 3}, r"impulse must be a dict of numbers, such as {'x1': 20}, not 3"),
+        ({"nearest": 3}, r"nearest must be names of traces, such as \['x1'\], not 3"),
+        ({"nearest": "x1"}, r"nearest must be names of traces, such as \['x1'\], not 'x1'"),
+    ],
+)
+def test_settings_of_a_wrong_kind_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{message}$"):
+        Plasticity(rule=RULE, **values)
 
 
 def test_traces_that_the_rule_does_not_use_need_no_time_constant() -> None:
