@@ -35,6 +35,10 @@ PEERS_UP5K = (
 )
 
 
+#: Core, LUT, FF, RAM, DSP, MHz of a peer that learns, measured for this project likewise.
+PEER_LEARNING = ("ODIN (SDSP, Izhikevich-like, 256 x 256, 4 bits)", "13,522", "4,513", "20", "1", "19.8", "", "", "")
+
+
 def results(name: str) -> dict[str, Any]:
     """Output of a benchmark.
 
@@ -278,7 +282,8 @@ def learning_cost() -> str:
     head = ("core", "LUT", "FF", "RAM", "DSP", "MHz by placer seed", "idle tick", "an event more", "a spike more")
     seeds = ", ".join(map(str, data["seeds"]))
     return (
-        table(head, rows) + f"\n\nECP5 speed 6, placer seeds {seeds}: `python bench/learning_cost.py --seeds {len(data['seeds'])}`."
+        table(head, [*rows, PEER_LEARNING])
+        + f"\n\nECP5 speed 6, placer seeds {seeds}: `python bench/learning_cost.py --seeds {len(data['seeds'])}`."
     )
 
 
