@@ -12,7 +12,7 @@ from matplotlib import image as pictures
 
 import spikeloom
 from spikeloom.cli import demo as demo_module
-from spikeloom.cli.demo import LOCKSTEP_SAMPLES, VERILOG_BOARDS, WEIGHT_BITS, accuracy
+from spikeloom.cli.demo import VERILOG_BOARDS, WEIGHT_BITS, accuracy
 from spikeloom.examples.digits.data import TICKS, unseen_samples
 from spikeloom.network.image import Image
 from spikeloom.sim.lockstep import Mismatch
@@ -22,6 +22,8 @@ from tests.cli.conftest import Command
 #: Accuracy that the network of this repository must reach in real numbers, and what integers may cost.
 LEAST_ACCURACY = 0.94
 LARGEST_LOSS = {8: 0.01, 4: 0.03}
+#: Images whose whole state is compared after each tick; ``make demo`` takes more.
+LOCKSTEP_SAMPLES = 20
 
 
 def _percent(share: float) -> str:
@@ -42,7 +44,10 @@ def _check_table(out: str, results: dict[str, Any]) -> None:
         assert any(rtl in line for line in lines)
 
 
-def test_demo_proves_that_hardware_equals_the_model_and_is_as_accurate(command: Command, tmp_path: Path) -> None:
+def test_demo_proves_that_hardware_equals_the_model_and_is_as_accurate(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_module, "LOCKSTEP_SAMPLES", LOCKSTEP_SAMPLES)
     folder = tmp_path / "new" / "demo"
     result = command("demo", "-o", folder)
     assert (result.code, result.err) == (0, "")
