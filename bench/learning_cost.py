@@ -75,7 +75,7 @@ def measure_cycles(core: CoreConfig) -> dict[str, int]:
         plasticity = dataclasses.replace(PAIR, enabled=enabled, tau=dict.fromkeys(core.learning.traces, 20))
         arrays = CoreArrays(weights=weights, parameters=parameters, plasticity=plasticity)
         image = image_from_arrays(ChipConfig(cores=(counting,)), [arrays], inputs=inputs)
-        with BusChip(RtlBus(image.config, FABRIC, optimise="-O1"), image) as chip:
+        with BusChip(RtlBus(image.config, FABRIC), image) as chip:
             # The last axon makes nobody fire, the first one a neuron.
             for name, axon in (("idle", None), ("event", core.axons - 1), ("spike", 0)):
                 spikes = np.zeros((1, core.axons), np.bool_)

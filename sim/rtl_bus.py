@@ -36,8 +36,6 @@ class RtlBus(Bus):
         Geometry.
     fabric : Fabric
         Target whose memories are built in.
-    optimise : str
-        See :func:`~spikeloom.sim.compiled.compile_model`.
 
     Attributes
     ----------
@@ -45,8 +43,8 @@ class RtlBus(Bus):
         Clock cycles of each tick since the bus was opened, from the request to the end of the tick.
     """
 
-    def __init__(self, config: ChipConfig, fabric: Fabric = GENERIC, *, optimise: str = "-O1") -> None:
-        self._start(_load_chip(config, fabric, optimise), config)
+    def __init__(self, config: ChipConfig, fabric: Fabric = GENERIC) -> None:
+        self._start(_load_chip(config, fabric), config)
 
     def _start(self, library: ctypes.CDLL, config: ChipConfig) -> None:
         """Begin with the chip of a compiled model."""
@@ -129,12 +127,10 @@ class RtlTiledBus(TiledBus):
         The whole mesh.
     fabric : Fabric
         Target whose memories are built in.
-    optimise : str
-        See :func:`~spikeloom.sim.compiled.compile_model`.
     """
 
-    def __init__(self, config: ChipConfig, fabric: Fabric = GENERIC, *, optimise: str = "-O1") -> None:
-        self._library = _load_tiles(config, fabric, optimise)
+    def __init__(self, config: ChipConfig, fabric: Fabric = GENERIC) -> None:
+        self._library = _load_tiles(config, fabric)
         self._handle: ctypes.c_void_p | None = ctypes.c_void_p(self._library.sim_new())
         count = config.chips_across * config.chips_down
         super().__init__(config, [TileBus(self._library, self._handle, number) for number in range(count)])
@@ -173,17 +169,17 @@ class RtlTiledBus(TiledBus):
 
 # Generating the Verilog, which names the compiled model, takes seconds; a process does it once for each geometry.
 @cache
-def _load_chip(config: ChipConfig, fabric: Fabric, optimise: str) -> ctypes.CDLL:
+def _load_chip(config: ChipConfig, fabric: Fabric) -> ctypes.CDLL:
     """Compile a chip and declare the functions of the model."""
     verilog = to_verilog(Chip(config=config, fabric=fabric), "chip")
-    return declare(load_library(compile_model(verilog, "chip", is_top=False, optimise=optimise)))
+    return declare(load_library(compile_model(verilog, "chip", is_top=False)))
 
 
 @cache
-def _load_tiles(config: ChipConfig, fabric: Fabric, optimise: str) -> ctypes.CDLL:
+def _load_tiles(config: ChipConfig, fabric: Fabric) -> ctypes.CDLL:
     """Compile several chips and declare the functions of the model."""
     top = TiledChips(config=config, fabric=fabric)
-    path = compile_model(to_verilog(top, "tiles"), "tiles", is_top=False, wires=top.noise_bits, optimise=optimise)
+    path = compile_model(to_verilog(top, "tiles"), "tiles", is_top=False, wires=top.noise_bits)
     library = declare(load_library(path))
     library.sim_select.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
     library.sim_noise.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32]
@@ -217,10 +213,10 @@ def _access(
         raise LinkError(f"{'write to' if write else 'read of'} address {address + (0 if same else done):#010x}: {what}")
 
 
-def rtl_bus(config: ChipConfig, fabric: Fabric = GENERIC, *, optimise: str = "-O1") -> RtlBus | RtlTiledBus:
+def rtl_bus(config: ChipConfig, fabric: Fabric = GENERIC) -> RtlBus | RtlTiledBus:
     """A bus to the simulated chip, or chips, of a geometry."""
     several = config.chips_across * config.chips_down > 1
-    return RtlTiledBus(config, fabric, optimise=optimise) if several else RtlBus(config, fabric, optimise=optimise)
+    return RtlTiledBus(config, fabric) if several else RtlBus(config, fabric)
 
 
 def open_rtl(image: LoadableImage, fabric: Fabric | None = None) -> BusChip:

@@ -19,7 +19,7 @@ from spikeloom.golden.chip import Chip
 from spikeloom.golden.fast import FastChip
 from spikeloom.network.mapped import CoreArrays, image_from_arrays
 from spikeloom.network.plasticity import Plasticity
-from spikeloom.sim.cases import Events, random_case
+from spikeloom.sim.cases import Case, Events, random_case
 from spikeloom.sim.fuzz import random_geometry
 from tests.golden.test_fast import assert_equal_now, inject_both, plain_geometry
 
@@ -115,20 +115,25 @@ def test_meshes_learn_alike(seed: int) -> None:
     run_both(Chip(config, case.image.memories), FastChip(config, case.image.memories), case.ticks, rng)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_many_ticks_in_one_call_learn_the_same(seed: int) -> None:
-    config = ChipConfig(cores=(random_core(400 + seed), random_core(500 + seed)), columns=2)
-    case = random_case(config, seed, ticks=40)
-    plain, many = Chip(config, case.image.memories), FastChip(config, case.image.memories)
+def run_plain(plain: Chip, case: Case) -> tuple[IntArray, IntArray, IntArray]:
+    """Run a case tick by tick; its events as ``FastChip.run`` takes them all at once."""
     inputs = []
     for tick, events in enumerate(case.ticks):
-        for core in range(2):
+        for core in range(len(plain.cores)):
             axons = events.axons[events.cores == core]
             plain.inject(core, axons, np.ones((1, len(axons)), np.bool_))
         plain.tick()
         inputs.append(np.stack([np.full(len(events.cores), tick), events.cores, events.axons]))
     when, core_of, axon = np.concatenate(inputs, axis=1)
-    many.run(40, (when, core_of, axon))
+    return when, core_of, axon
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_many_ticks_in_one_call_learn_the_same(seed: int) -> None:
+    config = ChipConfig(cores=(random_core(400 + seed), random_core(500 + seed)), columns=2)
+    case = random_case(config, seed, ticks=40)
+    plain, many = Chip(config, case.image.memories), FastChip(config, case.image.memories)
+    many.run(40, run_plain(plain, case))
     assert_learnt_alike(plain, many)
 
 

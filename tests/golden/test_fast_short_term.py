@@ -18,7 +18,7 @@ from spikeloom.golden.short_term import ShortTerm
 from spikeloom.sim.cases import Events, random_case
 from spikeloom.sim.fuzz import random_geometry
 from tests.golden.test_fast import all_active, full_core, one_core, plain_geometry, run_both
-from tests.golden.test_fast_learning import assert_learnt_alike
+from tests.golden.test_fast_learning import assert_learnt_alike, run_plain
 from tests.helpers import empty_contents, pack
 
 
@@ -65,16 +65,9 @@ def test_many_ticks_in_one_call_and_after_clear(seed: int) -> None:
     config = dataclasses.replace(config, cores=tuple(dataclasses.replace(core, learning=None) for core in config.cores))
     case = random_case(config, seed, ticks=40)
     plain, many = Chip(config, case.image.memories), FastChip(config, case.image.memories)
-    inputs = []
-    for tick, events in enumerate(case.ticks):
-        for core in range(2):
-            axons = events.axons[events.cores == core]
-            plain.inject(core, axons, np.ones((1, len(axons)), np.bool_))
-        plain.tick()
-        inputs.append(np.stack([np.full(len(events.cores), tick), events.cores, events.axons]))
-    when, core_of, axon = np.concatenate(inputs, axis=1)
+    inputs = run_plain(plain, case)
     for _ in range(2):
-        many.run(40, (when, core_of, axon))
+        many.run(40, inputs)
         for number, core in enumerate(plain.cores):
             assert core.short_term is not None
             for name, values in (core.short_term.state() | {name: values[0] for name, values in core.state.items()}).items():

@@ -460,7 +460,7 @@ def test_a_compiled_network_learns_on_hardware_as_on_the_golden_model() -> None:
     ticks = tuple(
         Events(cores, axons, np.ones_like(axons), np.zeros_like(axons)) for cores, axons in input_events(image, spikes, image.drain)
     )
-    with BusChip(RtlBus(config, poisoned(GENERIC), optimise="-O1"), image) as chip:
+    with BusChip(RtlBus(config, poisoned(GENERIC)), image) as chip:
         assert run_case(Case(0, image, ticks), chip, compare_every=5) is None
         learnt = spikeloom.learned_weights(network, chip.learned_image())
     for projection in projections:
